@@ -1,0 +1,34 @@
+# `make` lists the targets. Everything runs in .venv; only `make setup` uses the network, and only when
+# something is missing or pyproject.toml or constraints.txt have changed.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+setup: ## make .venv with the toolkit and its tools; install missing Debian packages (root or sudo)
+	@PYTHON="$(PYTHON)" .ci/setup
+
+demo: setup ## read a fictional card through a virtual reader; results in demo-out
+	$(BIN)/ecitizen demo --out demo-out
+
+test: setup ## run all tests, with coverage (ARGS="..." for pytest)
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+
+lint: setup ## check style, types and the arrows between packages
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup ## measure what the documentation claims
+	@set -e; for script in $(wildcard bench/*.py); do echo "== $$script"; $(BIN)/python "$$script"; done
+
+clean: ## remove what tests, builds and the demo left, and have `setup` look again
+	rm -rf build dist demo-out .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -f .venv/.ready
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

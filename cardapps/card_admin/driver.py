@@ -1,0 +1,85 @@
+"""Host side of card administration: laser number from the ADM applet, chip serial from the card manager."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
+from ecitizen.errors import AppNotFound, CardError, CardProtocolError, EcitizenError
+from ecitizen.iso7816.apdu import CardProtocol
+from ecitizen.model import BilingualText, CardAdmin, Problem
+from ecitizen.ports import ApplicationResult, PhotoCache, Reading
+from ecitizen.session import CardSession
+
+from ..fields import decode_field
+from . import layout
+
+_SERIAL = "chip_serial"
+
+
+class CardAdminDriver:
+    """Reads the two applications that know the card's own numbers."""
+
+    name: ClassVar[str] = layout.NAME
+    title: ClassVar[BilingualText] = BilingualText("ข้อมูลบัตร", "Card")
+    rank: ClassVar[int] = 40
+    aid: ClassVar[bytes] = layout.AID
+    fields: ClassVar[Mapping[str, BilingualText]] = MappingProxyType(
+        {
+            "laser_number": BilingualText("เลขหลังบัตร", "Laser number"),
+            "chip_serial": BilingualText("หมายเลขชิป", "Chip serial"),
+        }
+    )
+    photo_field: ClassVar[str | None] = None
+
+    def expected_exchanges(self, fields: frozenset[str], protocol: CardProtocol) -> int:  # noqa: ARG002 - the same on both
+        """SELECT and one command for each number."""
+        return 2 * len(fields)
+
+    def read(self, session: CardSession, fields: frozenset[str], photos: PhotoCache) -> Reading:  # noqa: ARG002 - has no photo
+        """Laser number and chip serial; one without the other where the card fails on one.
+
+        Raise AppNotFound if the card has no ADM applet and gives no serial either.
+        """
+        problems: list[Problem] = []
+        raw: dict[str, bytes] = {}
+        absent: AppNotFound | None = None
+        laser_number = serial = None
+        if layout.LASER_NUMBER.name in fields:
+            try:
+                session.select(layout.AID)
+                state = session.command(layout.get_state(), "reading the card's state")
+                yield None
+                raw[layout.LASER_NUMBER.name] = state[layout.LASER_NUMBER.offset : layout.LASER_NUMBER.end]
+                laser_number, problem = decode_field(layout.NAME, layout.LASER_NUMBER, raw[layout.LASER_NUMBER.name])
+                problems += [problem] if problem else []
+            except (CardError, CardProtocolError) as error:
+                absent = error if isinstance(error, AppNotFound) else None
+                problems.append(_problem(layout.LASER_NUMBER.name, error))
+        if _SERIAL in fields:
+            try:
+                _select_card_manager(session)
+                answer = session.command(layout.get_cplc(), "reading the chip serial")
+                yield None
+                raw[_SERIAL] = answer[layout.CHIP_SERIAL]
+                if len(answer) == layout.CPLC_ANSWER_LEN:
+                    serial = raw[_SERIAL].hex().upper()
+                else:
+                    message = "the card's production data (CPLC) have another length than 45 bytes"
+                    problems.append(Problem(layout.NAME, _SERIAL, "not_decodable", message))
+            except (CardError, CardProtocolError) as error:
+                problems.append(_problem(_SERIAL, error))
+        if absent and serial is None:
+            raise absent
+        yield ApplicationResult(CardAdmin(laser_number, serial, raw), tuple(problems))
+
+
+def _select_card_manager(session: CardSession) -> None:
+    """Select by the empty name, which means the default application, or by the name that the authority uses."""
+    try:
+        session.select(b"")
+    except CardError:
+        session.select(layout.NAME_CARD_MANAGER)
+
+
+def _problem(field: str, error: EcitizenError) -> Problem:
+    return Problem(layout.NAME, field, error.code, str(error))

@@ -1,0 +1,1 @@
+"""The citizen's ID application of the Ministry of Interior (MOI)."""

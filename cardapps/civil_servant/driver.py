@@ -1,0 +1,102 @@
+"""Host side of the official's application."""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from ecitizen.errors import CardError, CardProtocolError, DecodeError, TransmitFailed
+from ecitizen.iso7816 import tlv
+from ecitizen.iso7816.apdu import NE_SHORT, CardProtocol
+from ecitizen.iso7816.command import OFFSET_MAX
+from ecitizen.iso7816.files import FileInfo
+from ecitizen.model import BilingualText, CivilServant, Problem
+from ecitizen.ports import ApplicationResult, PhotoCache, Reading
+from ecitizen.session import CardSession
+
+from . import layout
+
+
+class CivilServantDriver:
+    """Reads the official's applet: one EF of BER-TLV."""
+
+    name: ClassVar[str] = layout.NAME
+    title: ClassVar[BilingualText] = BilingualText("บัตรประจำตัวเจ้าหน้าที่ของรัฐ", "Civil servant card")
+    rank: ClassVar[int] = 30
+    aid: ClassVar[bytes] = layout.AID
+    fields: ClassVar[Mapping[str, BilingualText]] = MappingProxyType(
+        {
+            "officer_number": BilingualText("เลขประจำตัวเจ้าหน้าที่", "Officer number"),
+            "ministry": BilingualText("กระทรวง", "Ministry"),
+            "department": BilingualText("กรม", "Department"),
+            "position": BilingualText("ตำแหน่ง", "Position"),
+            "level": BilingualText("ระดับ", "Level"),
+            "status": BilingualText("สถานะ", "Status"),
+            "appointed_date": BilingualText("วันบรรจุ", "Date of appointment"),
+            "expiry_date": BilingualText("วันบัตรหมดอายุ", "Date of expiry"),
+            "issuing_authority": BilingualText("หน่วยงานผู้ออกบัตร", "Issuing authority"),
+            "legal_reference": BilingualText("กฎหมายที่ใช้บังคับ", "Legal reference"),
+        }
+    )
+    photo_field: ClassVar[str | None] = None
+
+    def expected_exchanges(self, fields: frozenset[str], protocol: CardProtocol) -> int:  # noqa: ARG002 - one file
+        """SELECT, and a file of about 1,000 bytes."""
+        return 2 if protocol is CardProtocol.T1 else 5
+
+    def read(self, session: CardSession, fields: frozenset[str], photos: PhotoCache) -> Reading:  # noqa: ARG002 - has no photo
+        """Read the whole EF, and give the fields that are asked for."""
+        info = FileInfo.parse(session.select(layout.AID))
+        content = bytearray()
+        yield from _read_file(session, info, content)
+        record, problems = decode(bytes(content), fields)
+        yield ApplicationResult(record, tuple(problems))
+
+
+def _read_file(session: CardSession, info: FileInfo, content: bytearray) -> Iterator[None]:
+    """Read the EF into `content`: at once where card and reader take extended length, else in short pieces."""
+    link = session.link
+    if info.extended_length and link.extended_length is None and session.protocol is CardProtocol.T1:
+        link.extended_length = True
+    if link.extended_length and info.data_len:
+        try:
+            content += session.read_binary(0, info.data_len, sfi=layout.SFI_OFFICER)
+            yield
+        except (CardError, CardProtocolError, TransmitFailed):
+            link.extended_length = False
+    total = tlv.total_len(bytes(content))
+    while total is None or len(content) < total:
+        length = NE_SHORT if total is None else min(NE_SHORT, total - len(content))
+        content += session.read_binary(len(content), length, sfi=None if content else layout.SFI_OFFICER)
+        yield
+        total = tlv.total_len(bytes(content))
+        if total is None or total > OFFSET_MAX:
+            raise DecodeError("the official's application does not begin with a data object that fits its file")
+
+
+def decode(content: bytes, wanted: frozenset[str]) -> tuple[CivilServant, list[Problem]]:
+    """The official's record from the content of its EF; raise DecodeError if it has another form altogether."""
+    total = tlv.total_len(content)
+    template = tlv.parse_one(content[:total])
+    if template.tag != layout.TAG_OFFICER:
+        raise DecodeError(f"the official's application has tag {template.tag:X} where {layout.TAG_OFFICER:X} must be")
+    objects = {entry.tag: entry.value for entry in template.children()}
+    problems: list[Problem] = []
+    if objects.get(layout.TAG_VERSION) != bytes((layout.VERSION,)):
+        message = "the official's application has a version that this reader does not know; it was read as version 1"
+        problems.append(Problem(layout.NAME, None, "unknown_layout", message))
+    values: dict[str, Any] = {}
+    raw: dict[str, bytes] = {}
+    for entry in layout.OBJECTS:
+        data = objects.get(entry.tag)
+        if entry.name not in wanted:
+            continue
+        if data is None:
+            if entry.required:
+                problems.append(Problem(layout.NAME, entry.name, "blank", "the card has nothing in this field"))
+            continue
+        raw[entry.name] = data
+        try:
+            values[entry.name] = entry.codec.decode(data)
+        except DecodeError as error:
+            problems.append(Problem(layout.NAME, entry.name, error.code, str(error)))
+    return CivilServant(**values, raw=raw), problems

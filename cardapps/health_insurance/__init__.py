@@ -1,0 +1,1 @@
+"""The health entitlement application of the National Health Security Office (NHSO)."""

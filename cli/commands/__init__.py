@@ -1,0 +1,1 @@
+"""One module for each group of commands; each adds its parsers and runs its commands."""

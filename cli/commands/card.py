@@ -1,0 +1,128 @@
+"""`ecitizen card`: what is on the card in a reader."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ..exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from ecitizen.model import CardReading
+    from ecitizen.ports import Driver
+
+WAIT_SECONDS = 2.0
+"""How long a command waits for a card, unless told otherwise: a reader takes a moment to notice one."""
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the commands of this group."""
+    group = commands.add_parser("card", help="what is on a card").add_subparsers(
+        title="commands", metavar="COMMAND", required=True
+    )
+    read = group.add_parser("read", help="read the card's applications", description=read_card.__doc__)
+    _add_reader(read)
+    read.add_argument("--app", action="append", metavar="APP", help="read this application (may be repeated)")
+    read.add_argument(
+        "--field", action="append", metavar="APP.FIELD", help="read this field, as citizen_id.name_th (may be repeated)"
+    )
+    photo = read.add_mutually_exclusive_group()
+    photo.add_argument("--photo", metavar="FILE", help="save the portrait, a JPEG file")
+    photo.add_argument("--no-photo", action="store_true", help="leave the portrait out: much quicker")
+    read.set_defaults(run=read_card)
+
+    info = group.add_parser("info", help="say what kind of card this is", description=show_info.__doc__)
+    _add_reader(info)
+    info.set_defaults(run=show_info)
+
+
+def _add_reader(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--reader", metavar="NAME", help="part of a PC/SC reader's name, or virtual:FILE for a card image"
+    )
+    parser.add_argument(
+        "--wait", type=float, default=WAIT_SECONDS, metavar="SECONDS", help="how long to wait for a card (default: 2)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def read_card(arguments: argparse.Namespace) -> ExitCode:
+    """Read the card: all its applications, or those and the fields that are named; text first, photo last."""
+    from ecitizen.apps import installed_drivers
+    from ecitizen.jsonio import to_json
+    from ecitizen.usecases import read_card as use_case
+
+    from ..output import ProgressBar, print_json, reading_lines, talk
+
+    drivers = installed_drivers()
+    bar = ProgressBar()
+
+    def on_event(event: use_case.CardEvent) -> None:
+        if isinstance(event, use_case.Progress):
+            bar.show(event.percent, event.application)
+
+    try:
+        reading = use_case.read_card(
+            arguments.reader,
+            apps=arguments.app,
+            fields=_fields(arguments, drivers),
+            photo=not arguments.no_photo,
+            on_event=on_event,
+            wait=arguments.wait,
+        )
+    finally:
+        bar.clear()
+    if arguments.photo:
+        _save_photo(reading, arguments.photo)
+    if arguments.json:
+        print_json(to_json(reading))
+    else:
+        print("\n".join(reading_lines(reading, drivers)))
+    if arguments.photo and not reading.complete:
+        talk("Some of the card could not be read; see the problems above.")
+    return ExitCode.OK if reading.complete else ExitCode.PROBLEMS
+
+
+def _fields(arguments: argparse.Namespace, drivers: "tuple[Driver, ...]") -> list[str] | None:
+    """The fields that the command line asks for: those that it names, and the photo if it is to be saved."""
+    named: list[str] = list(arguments.field or ())
+    if arguments.photo and (arguments.app or named):
+        named += [f"{driver.name}.{driver.photo_field}" for driver in drivers if driver.photo_field]
+    return named or None
+
+
+def _save_photo(reading: "CardReading", path: str) -> None:
+    from ..output import talk
+    from ..photo import photo_of, save
+
+    photo = photo_of(reading)
+    if photo is None:
+        talk("The card gave no photo; nothing was saved.")
+    else:
+        save(photo, path)
+        talk(f"The photo was saved as {path}.")
+
+
+def show_info(arguments: argparse.Namespace) -> ExitCode:
+    """Say what kind of card this is: its answer to reset, speed, and which applications it has."""
+    from ecitizen.apps import installed_drivers
+    from ecitizen.jsonio import plain
+    from ecitizen.usecases.card_info import card_info
+    from ecitizen.usecases.open_card import open_card
+
+    from ..output import print_json
+
+    with open_card(arguments.reader, wait=arguments.wait) as session:
+        info = card_info(session)
+    if arguments.json:
+        print_json({"schema_version": 1, **plain(info)})
+        return ExitCode.OK
+    speed = (
+        f"{info.bits_per_second:,} bit/s at 4 MHz (Fi {info.fi}, Di {info.di})" if info.bits_per_second else "unknown"
+    )
+    print(f"Reader: {info.reader}")
+    print(f"ATR: {info.atr} ({info.historical})")
+    print(f"Protocol: {info.link.protocol} (the card offers {' and '.join(info.protocols) or 'nothing readable'})")
+    print(f"Link speed: {speed}")
+    for driver in installed_drivers():
+        present = "yes" if info.applications[driver.name] else "no"
+        print(f"{driver.title.th} · {driver.title.en} [{driver.name}]: {present}")
+    return ExitCode.OK

@@ -1,0 +1,94 @@
+"""`ecitizen demo`: one card, four applications, read over real PC/SC."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
+
+from ..exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from ecitizen.emulator.card import Card
+    from ecitizen.transport.virtual import VirtualReader
+
+PERSONA = "wanida"
+DEFAULT_OUT = "ecitizen-demo"
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    demo = commands.add_parser("demo", help="see it work: a card inserted, read and shown", description=run.__doc__)
+    demo.add_argument("--out", metavar="DIR", default=DEFAULT_OUT, help=f"where to save (default: {DEFAULT_OUT})")
+    demo.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Insert a fictional official's card into a virtual reader, read it, show it, and save portrait and JSON.
+
+    The way is the real one: a private PC/SC daemon with a virtual reader. Where that can't be had, the card is
+    read inside this process, and the demo says so.
+    """
+    import json
+    from pathlib import Path
+
+    from ecitizen.apps import installed_drivers
+    from ecitizen.errors import FileFailed
+    from ecitizen.jsonio import to_json
+    from ecitizen.testing import virtual_card
+    from ecitizen.usecases.read_card import read_card
+
+    from ..output import reading_lines, talk
+    from ..photo import photo_of, save, write_file
+
+    folder = Path(arguments.out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileFailed(f"can't make the folder {folder}: {error.strerror}; choose another with --out") from None
+    with _inserted(virtual_card(PERSONA)) as reader:
+        reading = read_card(reader, wait=5.0)
+    print("\n".join(reading_lines(reading, installed_drivers())))
+    photo = photo_of(reading)
+    if photo is not None:
+        save(photo, folder / f"{PERSONA}.jpg")
+    write_file(folder / f"{PERSONA}.json", json.dumps(to_json(reading), ensure_ascii=False, indent=2).encode() + b"\n")
+    talk(f"\nSaved: {folder / PERSONA}.jpg (the portrait) and {folder / PERSONA}.json (the same facts for programs).")
+    return ExitCode.OK if reading.complete else ExitCode.PROBLEMS
+
+
+def _inserted(card: "Card") -> "AbstractContextManager[str | VirtualReader]":
+    """The card in a reader: a PC/SC one where that can be had."""
+    from ecitizen.emulator.pcscd import missing
+    from ecitizen.testing import virtual_reader
+
+    from ..output import talk
+
+    lacking = missing() + _lacking_binding()
+    if lacking:
+        talk(f"Real PC/SC can't be had here (missing: {', '.join(lacking)}), so the card is read in this process.\n")
+        return virtual_reader(card)
+    return _in_real_reader(card)
+
+
+def _lacking_binding() -> list[str]:
+    from importlib.util import find_spec
+
+    return [] if find_spec("smartcard") else ["pyscard"]
+
+
+@contextmanager
+def _in_real_reader(card: "Card") -> Iterator[str]:
+    """A private PC/SC daemon with a virtual reader, and the card in it; gives the reader's name."""
+    import os
+
+    from ecitizen.emulator.pcscd import PrivatePcscd
+    from ecitizen.testing import pcsc_reader
+
+    from ..output import talk
+
+    with PrivatePcscd() as daemon:
+        os.environ.update(daemon.environment)  # libpcsclite looks here for the daemon's socket
+        talk(f"A PC/SC daemon of our own runs, with the reader {daemon.reader_names[0]!r}.")
+        with pcsc_reader(card, port=daemon.ports[0]):
+            talk(f"The card of {PERSONA} is in it. Reading through PC/SC…\n")
+            yield daemon.reader_names[0]

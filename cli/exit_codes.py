@@ -1,0 +1,71 @@
+"""What the exit code of a command says. The same table stands in docs/cli.md."""
+
+from enum import IntEnum, unique
+
+from ecitizen.errors import (
+    CardError,
+    CardMute,
+    CardProtocolError,
+    CardRemoved,
+    CardReset,
+    EcitizenError,
+    FileFailed,
+    ImageBusy,
+    ImageError,
+    NoCard,
+    PcscUnavailable,
+    ReaderBusy,
+    TransportError,
+    UsageError,
+)
+
+
+@unique
+class ExitCode(IntEnum):
+    """Exit codes, the same for all commands."""
+
+    OK = 0
+    """Complete success."""
+    PROBLEMS = 1
+    """Done, but something is wrong with part of it; the output says what."""
+    USAGE = 2
+    """The command line or its input is wrong."""
+    NO_READER = 3
+    """No reader, several that would do, or no PC/SC on this machine."""
+    NO_CARD = 4
+    """No card, or it was pulled out, reset by another program, or does not answer."""
+    BUSY = 5
+    """Another program uses the card or the card image."""
+    CARD = 6
+    """The card refused, is not one that we know, or answered outside the standard."""
+    FILE = 7
+    """A card image or output file can't be used."""
+    OTHER = 8
+    """Anything else that is wrong on this machine."""
+    INTERRUPTED = 130
+    """Stopped by Ctrl-C."""
+
+
+def exit_code(error: EcitizenError) -> ExitCode:
+    """The exit code for an error."""
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            return code
+    return ExitCode.OTHER
+
+
+_CODES: tuple[tuple[type[EcitizenError], ExitCode], ...] = (
+    (UsageError, ExitCode.USAGE),
+    (PcscUnavailable, ExitCode.NO_READER),
+    (NoCard, ExitCode.NO_CARD),
+    (CardRemoved, ExitCode.NO_CARD),
+    (CardReset, ExitCode.NO_CARD),
+    (CardMute, ExitCode.NO_CARD),
+    (ReaderBusy, ExitCode.BUSY),
+    (TransportError, ExitCode.NO_READER),
+    (CardError, ExitCode.CARD),
+    (CardProtocolError, ExitCode.CARD),
+    (ImageBusy, ExitCode.BUSY),
+    (ImageError, ExitCode.FILE),
+    (FileFailed, ExitCode.FILE),
+)

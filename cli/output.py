@@ -1,0 +1,129 @@
+"""How values look to a person: Thai and English side by side, without columns that depend on Thai widths."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from ecitizen.model import (
+    BilingualText,
+    CardDate,
+    CardReading,
+    DatePrecision,
+    OfficialStatus,
+    Photo,
+    Problem,
+    Sex,
+)
+from ecitizen.ports import Driver
+
+NOTHING = "–"
+
+# fmt: off
+_MONTHS_TH = (
+    "มกราคม", "กุมภาพันธ์", "มีนาคม", "เมษายน", "พฤษภาคม", "มิถุนายน",
+    "กรกฎาคม", "สิงหาคม", "กันยายน", "ตุลาคม", "พฤศจิกายน", "ธันวาคม",
+)
+_MONTHS_EN = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)
+# fmt: on
+_WORDS: dict[object, str] = {
+    Sex.MALE: "ชาย",
+    Sex.FEMALE: "หญิง",
+    Sex.UNSPECIFIED: "ไม่ระบุ",
+    OfficialStatus.ACTIVE: "ปฏิบัติราชการ",
+    OfficialStatus.RETIRED: "เกษียณ",
+    OfficialStatus.SUSPENDED: "ถูกพักราชการ",
+}
+_BAR_LEN = 30
+
+
+def print_json(value: Any) -> None:
+    """Data for programs, on standard output: one JSON value, Thai as it is."""
+    import json  # late: a command that prints for people needs no JSON
+
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def talk(text: str) -> None:
+    """Words for the person at the terminal, on standard error."""
+    print(text, file=sys.stderr)
+
+
+def reading_lines(reading: CardReading, drivers: tuple[Driver, ...]) -> Iterator[str]:
+    """A reading as lines: each application that was found, its fields, and what is wrong."""
+    for driver in drivers:
+        record = reading.applications.get(driver.name)
+        if record is None:
+            continue
+        yield f"{driver.title.th} · {driver.title.en}"
+        for name, label in driver.fields.items():
+            text = show_citizen_number(getattr(record, name)) if name == "cid" else show(getattr(record, name))
+            yield f"  {label.th} · {label.en}: {text}"
+        yield ""
+    for problem in reading.problems:
+        yield f"! {problem_text(problem)}"
+    link = reading.link
+    sent, received = f"{link.bytes_sent:,}", f"{link.bytes_received:,}"
+    yield f"{link.protocol}, {link.exchanges} exchanges, {sent} bytes sent, {received} received"
+
+
+def problem_text(problem: Problem) -> str:
+    """A problem in one line."""
+    where = problem.application if problem.field is None else f"{problem.application}.{problem.field}"
+    return f"{where}: {problem.message} [{problem.code}]"
+
+
+def show(value: object) -> str:
+    """Any value of the model, for a person."""
+    if value is None or value == "":
+        return NOTHING
+    if isinstance(value, CardDate):
+        return show_date(value)
+    if isinstance(value, BilingualText):
+        return " · ".join(text for text in (value.th, value.en) if text) or NOTHING
+    if isinstance(value, Photo):
+        return f"JPEG, {len(value.jpeg):,} bytes, SHA-256 {value.sha256[:16]}…"
+    if value in _WORDS:
+        return f"{_WORDS[value]} · {value}"
+    return str(value) or NOTHING
+
+
+def show_date(date: CardDate) -> str:
+    """A date in both eras, as far as it is known."""
+    if date.lifelong:
+        return "ตลอดชีพ · lifelong"
+    if date.year is None:
+        return NOTHING
+    year_th = int(date.raw[:4])
+    if date.precision is DatePrecision.YEAR or date.month is None:
+        return f"พ.ศ. {year_th} · {date.year}"
+    month_th, month_en = _MONTHS_TH[date.month - 1], _MONTHS_EN[date.month - 1]
+    if date.day is None:
+        return f"{month_th} {year_th} · {month_en} {date.year}"
+    return f"{date.day} {month_th} {year_th} · {date.day} {month_en} {date.year}"
+
+
+def show_citizen_number(cid: str | None) -> str:
+    """A citizen number as it is printed, 1-4-5-2-1."""
+    return NOTHING if cid is None else f"{cid[0]}-{cid[1:5]}-{cid[5:10]}-{cid[10:12]}-{cid[12]}"
+
+
+class ProgressBar:
+    """A bar on standard error while it is a terminal; silent otherwise."""
+
+    def __init__(self) -> None:
+        self._on = sys.stderr.isatty()
+
+    def show(self, percent: int, doing: str) -> None:
+        """Draw the bar at `percent`."""
+        if self._on:
+            filled = _BAR_LEN * percent // 100
+            bar = "█" * filled + "░" * (_BAR_LEN - filled)
+            print(f"\r{bar} {percent:3d} % {doing:<24}", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Take the bar away."""
+        if self._on:
+            print(f"\r{' ' * (_BAR_LEN + 32)}\r", end="", file=sys.stderr, flush=True)

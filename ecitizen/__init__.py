@@ -1,0 +1,83 @@
+"""Read, emulate and issue multi-application smart identity cards.
+
+What a kiosk needs is here: `list_readers`, `open_card`, `read_card`, and the values and errors that they give.
+Names are imported when they are first used, so that `import ecitizen` costs next to nothing.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from .version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from .errors import CardRemoved as CardRemoved
+    from .errors import EcitizenError as EcitizenError
+    from .errors import NoCard as NoCard
+    from .errors import NoReader as NoReader
+    from .jsonio import to_json as to_json
+    from .model import Address as Address
+    from .model import BilingualText as BilingualText
+    from .model import CardAdmin as CardAdmin
+    from .model import CardDate as CardDate
+    from .model import CardReading as CardReading
+    from .model import CitizenId as CitizenId
+    from .model import CivilServant as CivilServant
+    from .model import HealthInsurance as HealthInsurance
+    from .model import PersonName as PersonName
+    from .model import Photo as Photo
+    from .model import Problem as Problem
+    from .session import CardSession as CardSession
+    from .transport.base import ReaderInfo as ReaderInfo
+    from .transport.virtual import VirtualReader as VirtualReader
+    from .usecases.open_card import list_readers as list_readers
+    from .usecases.open_card import open_card as open_card
+    from .usecases.read_card import CardEvent as CardEvent
+    from .usecases.read_card import DataRead as DataRead
+    from .usecases.read_card import Progress as Progress
+    from .usecases.read_card import ReadFinished as ReadFinished
+    from .usecases.read_card import read_card as read_card
+    from .usecases.read_card import stream_card as stream_card
+
+_HOME = {
+    "CardRemoved": "errors",
+    "EcitizenError": "errors",
+    "NoCard": "errors",
+    "NoReader": "errors",
+    "to_json": "jsonio",
+    "Address": "model",
+    "BilingualText": "model",
+    "CardAdmin": "model",
+    "CardDate": "model",
+    "CardReading": "model",
+    "CitizenId": "model",
+    "CivilServant": "model",
+    "HealthInsurance": "model",
+    "PersonName": "model",
+    "Photo": "model",
+    "Problem": "model",
+    "CardSession": "session",
+    "ReaderInfo": "transport.base",
+    "VirtualReader": "transport.virtual",
+    "list_readers": "usecases.open_card",
+    "open_card": "usecases.open_card",
+    "CardEvent": "usecases.read_card",
+    "DataRead": "usecases.read_card",
+    "Progress": "usecases.read_card",
+    "ReadFinished": "usecases.read_card",
+    "read_card": "usecases.read_card",
+    "stream_card": "usecases.read_card",
+}
+"""Where each public name lives; a test holds this against the imports for type checkers above."""
+
+__all__ = ["__version__", *_HOME]  # noqa: PLE0604 - all are strings
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # late: see above
+
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,65 @@
+"""The card manager: what is selected after reset, and what names the chip (GlobalPlatform Card Specification 2.3.1).
+
+So far it identifies the chip (CPLC); management of card content comes with personalisation.
+"""
+
+from typing import ClassVar
+
+from ..iso7816 import tlv
+from ..iso7816.apdu import CommandApdu, ResponseApdu
+from ..iso7816.command import Ins
+from ..iso7816.files import TAG_DF_NAME, TAG_FCI
+from ..iso7816.status import StatusWord
+from .applet import Applet, Refusal, Selection, ok
+
+AID_ISSUER_DOMAIN = bytes.fromhex("A000000151000000")
+"""Issuer security domain (GlobalPlatform Card Specification 2.3.1, H.6)."""
+
+NAME_CARD_MANAGER = b"CM"
+"""What the Thai authority's own library selects (thai-card.md, section 2)."""
+
+TAG_CPLC = 0x9F7F
+CPLC_LEN = 42
+CPLC_SERIAL = slice(10, 18)
+"""Fabrication date, serial number and batch, which readers use as the card's number (thai-card.md, 3.4)."""
+
+TAG_PROPRIETARY = 0xA5
+TAG_MAX_DATA_LEN = 0x9F65
+
+
+class IssuerSecurityDomain(Applet):
+    """The card manager applet. Its memory has `cplc`: the 42 bytes of card production life cycle data."""
+
+    name: ClassVar[str] = "card"
+    aid: ClassVar[bytes] = AID_ISSUER_DOMAIN
+    aliases: ClassVar[tuple[bytes, ...]] = (NAME_CARD_MANAGER,)
+
+    @staticmethod
+    def cplc(chip_serial: bytes) -> bytes:
+        """Production data of a fictional chip with this 8-byte serial: all else is zero."""
+        data = bytearray(CPLC_LEN)
+        data[CPLC_SERIAL] = chip_serial
+        return bytes(data)
+
+    def fci(self) -> bytes:
+        """Name and longest command data (Card Specification, 11.9.3.1)."""
+        longest = tlv.encode(TAG_MAX_DATA_LEN, b"\xff")
+        return tlv.encode(TAG_FCI, tlv.encode(TAG_DF_NAME, self.aid) + tlv.encode(TAG_PROPRIETARY, longest))
+
+    def open(self) -> Selection:
+        """It keeps nothing between commands."""
+        return self
+
+    def process(self, command: CommandApdu) -> ResponseApdu:
+        """GET DATA for the CPLC."""
+        if command.cla not in {0x00, 0x80}:
+            raise Refusal(StatusWord.CLASS_NOT_SUPPORTED)
+        if command.ins == Ins.SELECT and command.cla == 0x00:
+            raise Refusal(StatusWord.FILE_OR_APPLICATION_NOT_FOUND)
+        if command.ins != Ins.GET_DATA:
+            raise Refusal(StatusWord.INSTRUCTION_NOT_SUPPORTED)
+        if command.p1 << 8 | command.p2 != TAG_CPLC:
+            raise Refusal(StatusWord.REFERENCED_DATA_NOT_FOUND)
+        cplc = self.memory["cplc"]
+        assert isinstance(cplc, bytes)
+        return ok(tlv.encode(TAG_CPLC, cplc))

@@ -1,0 +1,121 @@
+"""One command and its whole answer, whatever the protocol makes of it: sans-IO.
+
+`exchange` is a generator: it yields the bytes to send and is sent the card's answer, until it returns the whole
+response. It hides what T=0 and short lengths do to a command: an answer that waits (61xx), a length to be corrected
+(6Cxx), a command or a response too long for one APDU (chaining). ISO/IEC 7816-4:2020, 5.3 and 7.6.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+
+from ..errors import CardProtocolError
+from .apdu import (
+    CLA_CHAINING,
+    CLA_FURTHER,
+    LC_SHORT_MAX,
+    NE_MAX,
+    NE_SHORT,
+    CardProtocol,
+    CommandApdu,
+    ResponseApdu,
+)
+from .command import Ins
+from .status import StatusWord, is_valid
+
+ROUNDS_MAX = 1024
+"""How often one answer may go on with 61xx. Four times what 65,536 bytes in pieces of 256 need."""
+
+_GET_RESPONSE_REFUSED = frozenset(
+    {StatusWord.INCORRECT_PARAMETERS_P1_P2, StatusWord.WRONG_PARAMETERS_P1_P2, StatusWord.CLASS_NOT_SUPPORTED}
+)
+
+Exchange = Generator[bytes, bytes, ResponseApdu]
+
+
+@dataclass(slots=True)
+class LinkState:
+    """What is known of one card in one reader, and what was learned while talking to it."""
+
+    protocol: CardProtocol
+    get_response_p2: int = 0x00
+    """The oldest Thai chips want 01 here (thai-card.md, section 1)."""
+    extended_length: bool | None = None
+    """Card and reader take extended length fields; None until a card says so, False for good once refused."""
+
+
+def exchange(command: CommandApdu, link: LinkState) -> Exchange:
+    """Send `command` and collect its whole answer, at most `command.ne` bytes.
+
+    With `ne` None, an answer that waits (61xx) is left where it is: its status word comes back as it came.
+    Raise CardProtocolError if the card breaks the rules of 61xx and 6Cxx or sends more than was asked for.
+    """
+    *head, last = _split(command, link)
+    for part in head:
+        response = _parse((yield part.encode()))
+        if response.sw != StatusWord.NO_ERROR:
+            return response
+    response = yield from _send_corrected(last, link)
+    if command.ne is None:
+        return response
+    return (yield from _collect(command.cla, command.ne, response, link))
+
+
+def _split(command: CommandApdu, link: LinkState) -> list[CommandApdu]:
+    """The command as this link can carry it: extended, or short, or a chain of short ones."""
+    ne = command.ne
+    if link.protocol is CardProtocol.T1 and link.extended_length:
+        long = len(command.data) > LC_SHORT_MAX or (ne is not None and ne > NE_SHORT)
+        return [replace(command, extended=long)]
+    if link.protocol is CardProtocol.T0 and command.data:
+        ne = None  # T=0 has no case 4: the answer waits for GET RESPONSE
+    elif ne is not None:
+        ne = min(ne, NE_SHORT)
+    parts = [command.data[at : at + LC_SHORT_MAX] for at in range(0, len(command.data), LC_SHORT_MAX)] or [b""]
+    return [
+        *(replace(command, cla=command.cla | CLA_CHAINING, data=part, ne=None) for part in parts[:-1]),
+        replace(command, data=parts[-1], ne=ne),
+    ]
+
+
+def _send_corrected(command: CommandApdu, link: LinkState) -> Exchange:
+    """Send one APDU, again with the right length if the card names it (6Cxx)."""
+    response = _parse((yield command.encode()))
+    if response.sw >> 8 == 0x6C:
+        ne = response.sw & 0xFF or NE_SHORT
+        response = _parse((yield replace(command, ne=ne).encode()))
+        if response.sw >> 8 == 0x6C:
+            raise CardProtocolError("the card refuses the very length that it asked for (6Cxx twice)")
+    if command.ins == Ins.GET_RESPONSE and response.sw in _GET_RESPONSE_REFUSED and not response.data:
+        link.get_response_p2 ^= 0x01
+        response = _parse((yield replace(command, p2=link.get_response_p2).encode()))
+    return response
+
+
+def _collect(cla: int, ne: int, response: ResponseApdu, link: LinkState) -> Exchange:
+    """Follow 61xx until the answer is whole or `ne` bytes are there."""
+    data = bytearray(response.data)
+    # GET RESPONSE is an interindustry command of the same logical channel, whatever the class of the first command.
+    get_response_cla = cla & (CLA_FURTHER | 0x0F) if cla & CLA_FURTHER else cla & 0x03
+    rounds = 0
+    while response.sw >> 8 == 0x61 and len(data) < ne:
+        rounds += 1
+        if rounds > ROUNDS_MAX:
+            raise CardProtocolError("the card's answer never ends (61xx); take the card out and try another")
+        waiting = response.sw & 0xFF or NE_SHORT
+        get_response = CommandApdu(
+            get_response_cla, Ins.GET_RESPONSE, 0, link.get_response_p2, ne=min(waiting, ne - len(data))
+        )
+        response = yield from _send_corrected(get_response, link)
+        if not response.data and response.sw >> 8 == 0x61:
+            raise CardProtocolError("the card promises an answer that it does not give (61xx without data)")
+        data += response.data
+    if len(data) > min(ne, NE_MAX):
+        raise CardProtocolError("the card sent more than it was asked for")
+    return ResponseApdu(bytes(data), response.sw)
+
+
+def _parse(raw: bytes) -> ResponseApdu:
+    response = ResponseApdu.parse(raw)
+    if not is_valid(response.sw):
+        raise CardProtocolError(f"the card answered {response.sw:04X}, which is no status word")
+    return response

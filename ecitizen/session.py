@@ -1,0 +1,126 @@
+"""A conversation with one card: a transport, the exchange rules, and a count of what went over the link."""
+
+from contextlib import AbstractContextManager
+from types import TracebackType
+
+from .errors import AppNotFound, DecodeError
+from .iso7816.apdu import NE_SHORT, CardProtocol, CommandApdu, ResponseApdu
+from .iso7816.command import read_binary, select
+from .iso7816.exchange import LinkState, exchange
+from .iso7816.status import StatusWord, describe, is_success, is_warning, status_error
+from .model import LinkStats
+from .transport.base import Transport
+
+_ATR_OLDEST = b"\x3b\x67"
+"""The oldest Thai chips: GET RESPONSE with P2 = 01 (thai-card.md, section 1)."""
+
+
+class CardSession:
+    """A powered card to talk to; closes the transport when left.
+
+    One session belongs to one thread.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+        self.link = LinkState(
+            transport.protocol, get_response_p2=0x01 if transport.atr.startswith(_ATR_OLDEST) else 0x00
+        )
+        self._exchanges = 0
+        self._sent = 0
+        self._received = 0
+
+    def __enter__(self) -> "CardSession":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def name(self) -> str:
+        """The reader's name."""
+        return self.transport.name
+
+    @property
+    def atr(self) -> bytes:
+        """The card's answer to reset."""
+        return self.transport.atr
+
+    @property
+    def protocol(self) -> CardProtocol:
+        """The protocol that reader and card agreed on."""
+        return self.link.protocol
+
+    @property
+    def stats(self) -> LinkStats:
+        """What went over the link since the session began."""
+        return LinkStats(str(self.protocol), self._exchanges, self._sent, self._received)
+
+    def stats_since(self, begun: LinkStats) -> LinkStats:
+        """What went over the link since `begun`, an earlier `stats`."""
+        return LinkStats(
+            str(self.protocol),
+            self._exchanges - begun.exchanges,
+            self._sent - begun.bytes_sent,
+            self._received - begun.bytes_received,
+        )
+
+    def transmit(self, command: CommandApdu) -> ResponseApdu:
+        """Send a command and give the whole answer, whatever its status word.
+
+        Raise TransportError if the way to the card fails, CardProtocolError if the card breaks the standard.
+        """
+        steps = exchange(command, self.link)
+        raw = next(steps)
+        while True:
+            self._exchanges += 1
+            self._sent += len(raw)
+            answer = self.transport.transmit(raw)
+            self._received += len(answer)
+            try:
+                raw = steps.send(answer)
+            except StopIteration as done:
+                response: ResponseApdu = done.value
+                return response
+
+    def command(self, command: CommandApdu, doing: str) -> bytes:
+        """Send a command that must succeed and give its data; `doing` begins the message of a StatusError."""
+        response = self.transmit(command)
+        if is_success(response.sw) or is_warning(response.sw):
+            return response.data
+        raise status_error(response.sw, doing)
+
+    def select(self, aid: bytes) -> bytes:
+        """SELECT an application and give its file control information.
+
+        On T=0 that would cost a second exchange, so it is left unread and the result is empty.
+        Raise AppNotFound if the card does not have the application.
+        """
+        ne = NE_SHORT if self.protocol is CardProtocol.T1 else None
+        response = self.transmit(select(aid, ne=ne))
+        if response.sw == StatusWord.FILE_OR_APPLICATION_NOT_FOUND:
+            raise AppNotFound(f"selecting {aid.hex().upper()}: {describe(response.sw)}", response.sw)
+        if not is_success(response.sw) and not is_warning(response.sw):
+            raise status_error(response.sw, f"selecting {aid.hex().upper()}")
+        return response.data
+
+    def read_binary(self, offset: int, length: int, *, sfi: int | None = None) -> bytes:
+        """READ BINARY up to `length` bytes of the current EF, or of the EF `sfi`; fewer where the file or card ends."""
+        data = self.command(read_binary(offset, length, sfi=sfi), "reading a file")
+        if not data:
+            raise DecodeError("reading a file: the card answered without data")
+        return data
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Keep other programs off the card for the time of one operation."""
+        return self.transport.transaction()
+
+    def reset(self) -> None:
+        """Reset the card (warm)."""
+        self.transport.reset()
+
+    def close(self) -> None:
+        """Let go of the card. May be called twice."""
+        self.transport.close()

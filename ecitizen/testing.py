@@ -1,0 +1,59 @@
+"""Cards and readers for other people's tests: fictional holders, no hardware, nothing to set up.
+
+from ecitizen.testing import virtual_card, virtual_reader
+
+def test_greets_the_holder():
+    with virtual_reader(virtual_card("somchai")) as reader:
+        assert ecitizen.read_card(reader).citizen_id.name_en.first == "Somchai"
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .emulator.card import Card
+from .emulator.image import CardImage
+from .emulator.persona import Persona, find_persona
+from .emulator.personalise import card_from_image, sections_for
+from .emulator.vpcd import VpcdClient
+from .errors import CardMute, UsageError
+from .iso7816.apdu import CardProtocol
+from .transport.virtual import VirtualReader
+
+
+def virtual_card(persona: str | Persona, protocol: CardProtocol | str = CardProtocol.T0) -> Card:
+    """A card of this persona, in memory; `protocol` is `t0` or `t1`. Raise UsageError for an unknown name."""
+    if isinstance(protocol, str):
+        if protocol not in {"t0", "t1"}:
+            raise UsageError("the protocol of a card is t0 or t1")
+        protocol = CardProtocol[protocol.upper()]
+    who = find_persona(persona) if isinstance(persona, str) else persona
+    return card_from_image(CardImage.in_memory(sections_for(who, protocol)))
+
+
+@contextmanager
+def virtual_reader(card: Card | None = None) -> Iterator[VirtualReader]:
+    """A reader in this process with the card in it; give it to `read_card` or `open_card`."""
+    reader = VirtualReader(card)
+    yield reader
+    reader.remove()
+
+
+@contextmanager
+def pcsc_reader(card: Card, host: str = "localhost", port: int = 35963, timeout: float = 10.0) -> Iterator[None]:
+    """The card in pcscd's virtual reader (vpcd), where programs in any language see it.
+
+    Inside the block pcscd has powered the card. Raise CardMute if it does not within `timeout` seconds, or
+    ConfigError if no vpcd listens.
+    """
+    client = VpcdClient(card, host, port)
+    client.attach(timeout)
+    thread = threading.Thread(target=client.serve, name="ecitizen card", daemon=True)
+    thread.start()
+    try:
+        if not client.powered.wait(timeout):
+            raise CardMute("pcscd does not see the card that is in its virtual reader; is pcscd running?")
+        yield
+    finally:
+        client.detach()
+        thread.join()

@@ -1,0 +1,239 @@
+"""Cards in PC/SC readers, through pyscard's low-level binding: the only module that knows pyscard.
+
+The low level is used because it gives every error code; each is mapped to an error that says what to do next.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Self
+
+from ..errors import (
+    CardMute,
+    CardRemoved,
+    CardReset,
+    EcitizenError,
+    NoCard,
+    NoReader,
+    PcscUnavailable,
+    ReaderAmbiguous,
+    ReaderBusy,
+    TransmitFailed,
+    TransportError,
+)
+from ..iso7816.apdu import CardProtocol
+from .base import ReaderInfo
+
+_POLL_SECONDS = 0.2
+"""How long one wait for a card lasts, so that a reader plugged in meanwhile is seen too."""
+
+
+def list_readers() -> tuple[ReaderInfo, ...]:
+    """All PC/SC readers and what is in them. Raise PcscUnavailable if there is no PC/SC here."""
+    with _Context() as context:
+        return context.readers()
+
+
+def connect(part: str | None = None, *, exclusive: bool = False, wait: float = 0.0) -> "PcscTransport":
+    """Connect to the card in the reader whose name contains `part` (in any case), or in the only one with a card.
+
+    `wait` is how many seconds to wait for a reader and a card. Raise NoReader, NoCard, ReaderAmbiguous if several
+    readers with cards would do, ReaderBusy, CardMute, PcscUnavailable.
+    """
+    context = _Context()
+    try:
+        reader = _choose(context, part, time.monotonic() + wait)
+        return PcscTransport(context, reader.name, exclusive=exclusive)
+    except EcitizenError:
+        context.release()
+        raise
+
+
+def _choose(context: "_Context", part: str | None, deadline: float) -> ReaderInfo:
+    while True:
+        readers = context.readers()
+        matching = [reader for reader in readers if part is None or part.casefold() in reader.name.casefold()]
+        exact = [reader for reader in matching if reader.name == part]
+        with_card = [reader for reader in exact or matching if reader.card_present]
+        if len(with_card) == 1:
+            return with_card[0]
+        if len(with_card) > 1:
+            names = ", ".join(reader.name for reader in with_card)
+            raise ReaderAmbiguous(f"there are cards in several readers; name one of them: {names}")
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            break
+        context.wait_for_change(readers, min(remaining, _POLL_SECONDS))
+    if matching:
+        raise NoCard(f"there is no card in {' or '.join(reader.name for reader in matching)}; insert one")
+    if part is not None and readers:
+        names = ", ".join(reader.name for reader in readers)
+        raise NoReader(f"no reader's name contains {part!r}; there are: {names}")
+    raise NoReader("there is no card reader; plug one in and see `ecitizen reader list`")
+
+
+class _Context:
+    """One connection to the PC/SC service."""
+
+    def __init__(self) -> None:
+        self.scard = _binding()
+        result, self.handle = self.scard.SCardEstablishContext(self.scard.SCARD_SCOPE_USER)
+        self.check(result, "asking the PC/SC service for readers")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """End the connection. Nothing can be done if that fails."""
+        self.scard.SCardReleaseContext(self.handle)
+
+    def check(self, result: int, doing: str) -> None:
+        """Raise the error that a PC/SC result stands for."""
+        if result != self.scard.SCARD_S_SUCCESS:
+            raise _error(self.scard, result, doing)
+
+    def readers(self) -> tuple[ReaderInfo, ...]:
+        """All readers and what is in them."""
+        result, names = self.scard.SCardListReaders(self.handle, [])
+        if result == self.scard.SCARD_E_NO_READERS_AVAILABLE:
+            return ()
+        self.check(result, "listing the readers")
+        if not names:
+            return ()
+        return tuple(self._info(state) for state in self._status(names, 0.0))
+
+    def wait_for_change(self, readers: tuple[ReaderInfo, ...], seconds: float) -> None:
+        """Sleep until something changes in one of the readers, or the time is over."""
+        if readers:
+            self._status([reader.name for reader in readers], seconds)
+        else:
+            time.sleep(seconds)
+
+    def _status(self, names: list[str], seconds: float) -> list[tuple[str, int, list[int]]]:
+        scard = self.scard
+        empty = [(name, scard.SCARD_STATE_EMPTY if seconds else scard.SCARD_STATE_UNAWARE) for name in names]
+        result, states = scard.SCardGetStatusChange(self.handle, int(seconds * 1000), empty)
+        if result not in {scard.SCARD_E_TIMEOUT, scard.SCARD_E_UNKNOWN_READER}:
+            self.check(result, "asking what is in the readers")
+        return list(states or [])
+
+    def _info(self, state: tuple[str, int, list[int]]) -> ReaderInfo:
+        name, flags, atr = state
+        present = bool(flags & self.scard.SCARD_STATE_PRESENT)
+        return ReaderInfo(name, present, bytes(atr) if present and atr else None)
+
+
+class PcscTransport:
+    """A card in a PC/SC reader. Made by `connect`."""
+
+    def __init__(self, context: _Context, name: str, *, exclusive: bool) -> None:
+        self.name = name
+        self._context = context
+        scard = self._scard = context.scard
+        mode = scard.SCARD_SHARE_EXCLUSIVE if exclusive else scard.SCARD_SHARE_SHARED
+        self._mode = mode
+        self._card: Any = None
+        result, card, _ = scard.SCardConnect(context.handle, name, mode, self._either_protocol)
+        context.check(result, f"connecting to the card in {name}")
+        self._card = card
+        self._learn()
+
+    @property
+    def _either_protocol(self) -> int:
+        protocols: int = self._scard.SCARD_PROTOCOL_T0 | self._scard.SCARD_PROTOCOL_T1
+        return protocols
+
+    def _learn(self) -> None:
+        """Take down ATR and protocol of the card as it is now."""
+        result, _, _, protocol, atr = self._scard.SCardStatus(self._card)
+        self._context.check(result, f"asking the card in {self.name} for its ATR")
+        self.atr = bytes(atr)
+        t1 = protocol == self._scard.SCARD_PROTOCOL_T1
+        self.protocol = CardProtocol.T1 if t1 else CardProtocol.T0
+        self._pci = self._scard.SCARD_PCI_T1 if t1 else self._scard.SCARD_PCI_T0
+
+    def transmit(self, command: bytes) -> bytes:
+        """Send one command APDU; raise CardRemoved, CardReset or another TransportError if that fails."""
+        result, answer = self._scard.SCardTransmit(self._card, self._pci, list(command))
+        self._context.check(result, f"talking to the card in {self.name}")
+        return bytes(answer)
+
+    def reset(self) -> None:
+        """Reset the card (warm)."""
+        scard = self._scard
+        result, _ = scard.SCardReconnect(self._card, self._mode, self._either_protocol, scard.SCARD_RESET_CARD)
+        self._context.check(result, f"resetting the card in {self.name}")
+        self._learn()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Keep other programs off the card. Raise CardReset if one reset it before we began."""
+        self._context.check(self._scard.SCardBeginTransaction(self._card), f"reserving the card in {self.name}")
+        try:
+            yield
+        finally:  # a removed card ends the transaction by itself, so a failure here says nothing new
+            self._scard.SCardEndTransaction(self._card, self._scard.SCARD_LEAVE_CARD)
+
+    def close(self) -> None:
+        """Let go of the card and leave it as it is. May be called twice."""
+        if self._card is not None:
+            self._scard.SCardDisconnect(self._card, self._scard.SCARD_LEAVE_CARD)
+            self._context.release()
+            self._card = None
+
+
+def _binding() -> Any:
+    """pyscard's low-level module; late, so that everything but PC/SC works without it."""
+    try:
+        from smartcard import scard
+    except ImportError:
+        raise PcscUnavailable(
+            "PC/SC readers need pyscard: pip install 'ecitizen[pcsc]' "
+            "(on Debian first: apt install swig gcc python3-dev libpcsclite-dev pcscd)"
+        ) from None
+    return scard
+
+
+_ErrorMaker = Callable[[str], EcitizenError]
+
+_SECURITY_VIOLATION = 0x8010006A
+"""SCARD_W_SECURITY_VIOLATION: on Linux, polkit does not let this user talk to pcscd."""
+
+
+def _error(scard: Any, result: int, doing: str) -> EcitizenError:
+    """The error for a PC/SC result code, with what to do about it."""
+    known: dict[int, tuple[_ErrorMaker, str]] = {
+        scard.SCARD_E_NO_SERVICE: (
+            PcscUnavailable,
+            "the PC/SC service does not run; start it (systemctl start pcscd)",
+        ),
+        scard.SCARD_E_SERVICE_STOPPED: (PcscUnavailable, "the PC/SC service was stopped; start it again"),
+        scard.SCARD_E_NO_READERS_AVAILABLE: (NoReader, "there is no card reader; plug one in"),
+        scard.SCARD_E_UNKNOWN_READER: (NoReader, "the reader is gone; plug it in again"),
+        scard.SCARD_E_READER_UNAVAILABLE: (NoReader, "the reader is gone; plug it in again"),
+        scard.SCARD_E_NO_SMARTCARD: (NoCard, "there is no card in the reader; insert one"),
+        scard.SCARD_W_REMOVED_CARD: (CardRemoved, "the card was pulled out; insert it again"),
+        scard.SCARD_W_RESET_CARD: (CardReset, "another program reset the card; start again"),
+        scard.SCARD_W_UNRESPONSIVE_CARD: (
+            CardMute,
+            "the card does not answer; turn it over, or clean its contacts",
+        ),
+        scard.SCARD_W_UNPOWERED_CARD: (CardMute, "the card has no power; take it out and insert it again"),
+        scard.SCARD_W_UNSUPPORTED_CARD: (CardMute, "the reader does not understand this card"),
+        scard.SCARD_E_PROTO_MISMATCH: (CardMute, "reader and card have no protocol in common"),
+        scard.SCARD_E_SHARING_VIOLATION: (
+            ReaderBusy,
+            "another program holds the card for itself; close that program",
+        ),
+        scard.SCARD_E_INVALID_HANDLE: (TransportError, "the PC/SC service was restarted; connect again"),
+        _SECURITY_VIOLATION: (
+            PcscUnavailable,
+            "this user may not use card readers (polkit); see docs/troubleshooting.md",
+        ),
+    }
+    codes = {code & 0xFFFFFFFF: entry for code, entry in known.items()}  # signed or not, by platform
+    make, advice = codes.get(result & 0xFFFFFFFF, (TransmitFailed, f"PC/SC error {result & 0xFFFFFFFF:08X}"))
+    return make(f"{doing}: {advice}")

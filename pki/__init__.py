@@ -1,0 +1,1 @@
+"""Keys, certificates and trust; knows no cards. Grows with the signing card and the authorities."""
