@@ -31,9 +31,8 @@ class ThaiRecordApplet(Applet):
 
     def __init__(self, memory: Any, protocol: CardProtocol) -> None:
         super().__init__(memory, protocol)
-        self._blocks: dict[int, bytes] = {
-            int(key.removeprefix(BLOCK_PREFIX)): value for key, value in self.memory.items() if isinstance(value, bytes)
-        }
+        numbers = range(max(len(self.memory), 1))
+        self._blocks = {number: self.content(f"{BLOCK_PREFIX}{number}") for number in numbers}
         self._files = [
             TransparentFile(thai_record.fid_of(number), thai_record.sfi_of(number), content, thai_record.ACCESS)
             for number, content in sorted(self._blocks.items())

@@ -1,6 +1,7 @@
 """The `ecitizen` command: parses the command line, runs one command, turns errors into words and an exit code."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from collections.abc import Sequence
 from ecitizen.errors import EcitizenError
 from ecitizen.version import __version__
 
-from .commands import card, demo, emulator, reader
+from .commands import card, demo, emulator, explain, reader, trace
 from .exit_codes import ExitCode, exit_code
 
 
@@ -20,14 +21,16 @@ def parser() -> argparse.ArgumentParser:
         epilog="`ecitizen COMMAND --help` tells more. Exit codes and JSON forms: docs/cli.md.",
     )
     top.add_argument("--version", action="version", version=f"ecitizen {__version__}")
+    top.set_defaults(wrap=None)  # what `trace` puts around the transport of every card that a command opens
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (demo, reader, card, emulator):
+    for module in (demo, reader, card, emulator, trace, explain):
         module.add_to(commands)
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code."""
+    _take_any_text()
     arguments = parser().parse_args(argv)
     try:
         code = arguments.run(arguments)
@@ -40,6 +43,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OTHER
     return int(code)
+
+
+def _take_any_text() -> None:
+    """Print what the terminal's character set lacks (Thai, in the C locale) as escapes: never fail for it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _report(error: EcitizenError, *, as_json: bool) -> ExitCode:

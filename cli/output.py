@@ -28,7 +28,7 @@ _MONTHS_EN = (
     "July", "August", "September", "October", "November", "December",
 )
 # fmt: on
-_WORDS: dict[object, str] = {
+_WORDS: dict[Sex | OfficialStatus, str] = {
     Sex.MALE: "ชาย",
     Sex.FEMALE: "หญิง",
     Sex.UNSPECIFIED: "ไม่ระบุ",
@@ -40,26 +40,31 @@ _BAR_LEN = 30
 
 
 def print_json(value: Any) -> None:
-    """Data for programs, on standard output: one JSON value, Thai as it is."""
+    """Data for programs, on standard output: one JSON value, Thai as it is where the output is UTF-8."""
     import json  # late: a command that prints for people needs no JSON
 
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    print(json.dumps(value, ensure_ascii=not unicode, indent=2))
 
 
 def talk(text: str) -> None:
     """Words for the person at the terminal, on standard error."""
+    sys.stdout.flush()  # in order, where both go to the same place
     print(text, file=sys.stderr)
 
 
 def reading_lines(reading: CardReading, drivers: tuple[Driver, ...]) -> Iterator[str]:
-    """A reading as lines: each application that was found, its fields, and what is wrong."""
+    """A reading as lines: each application that was found, the fields that were read, and what is wrong."""
     for driver in drivers:
         record = reading.applications.get(driver.name)
         if record is None:
             continue
         yield f"{driver.title.th} · {driver.title.en}"
         for name, label in driver.fields.items():
-            text = show_citizen_number(getattr(record, name)) if name == "cid" else show(getattr(record, name))
+            value = getattr(record, name)
+            if value is None and name not in record.raw:
+                continue  # not asked for, or not there to be read: to say "nothing" of it would be untrue
+            text = show_citizen_number(value) if name == "cid" else show(value)
             yield f"  {label.th} · {label.en}: {text}"
         yield ""
     for problem in reading.problems:
@@ -85,7 +90,7 @@ def show(value: object) -> str:
         return " · ".join(text for text in (value.th, value.en) if text) or NOTHING
     if isinstance(value, Photo):
         return f"JPEG, {len(value.jpeg):,} bytes, SHA-256 {value.sha256[:16]}…"
-    if value in _WORDS:
+    if isinstance(value, Sex | OfficialStatus):
         return f"{_WORDS[value]} · {value}"
     return str(value) or NOTHING
 

@@ -43,11 +43,15 @@ def plain(value: Any) -> Any:
         }
     if isinstance(value, Photo):
         return {"bytes": len(value.jpeg), "sha256": value.sha256}
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(each) for each in value]
     return {field.name: plain(getattr(value, field.name)) for field in fields(value) if field.name not in _NOT_IN_JSON}
 
 
 def record_from_json(kind: type[T], data: object) -> T:
-    """A record of the model from JSON: names and shapes as `to_json` gives them, a date as its eight characters.
+    """A record of the model from JSON: names and shapes as `to_json` gives them, or a date as its eight characters.
 
     What is not there is None; a date that is null is blank. Photos are not in JSON. Raise DecodeError that names
     the key that is wrong.
@@ -62,6 +66,8 @@ def _convert(kind: Any, data: object, where: str) -> Any:
         kind = next(option for option in get_args(kind) if option is not NoneType)
         if data is None:
             return CardDate.parse(" " * 8) if kind is CardDate else None
+    if kind is CardDate and isinstance(data, Mapping):
+        data = data.get("raw")  # all else in the shape of a date follows from its eight characters
     try:
         if kind is CardDate and isinstance(data, str):
             return CardDate.parse(data)
@@ -69,7 +75,7 @@ def _convert(kind: Any, data: object, where: str) -> Any:
             return kind(data)
     except (DecodeError, ValueError) as error:
         raise DecodeError(f"{where}: {error}") from None
-    if is_dataclass(kind) and isinstance(data, Mapping):
+    if kind is not CardDate and is_dataclass(kind) and isinstance(data, Mapping):
         return _convert_record(kind, data, where)
     if kind in {str, int} and type(data) is kind:
         return data

@@ -5,9 +5,9 @@ Implementations are found through entry points (`apps`), so that nothing here kn
 
 from collections.abc import Generator, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from .iso7816.apdu import CardProtocol
+from .iso7816.apdu import CardProtocol, CommandApdu
 from .model import ApplicationRecord, BilingualText, Problem
 from .session import CardSession
 
@@ -72,4 +72,13 @@ class Driver(Protocol):
 
         Raise AppNotFound if the card does not have it, CardError and CardProtocolError if the card fails.
         """
+        ...
+
+
+@runtime_checkable
+class CommandWords(Protocol):
+    """What a Driver may have besides: words for the commands of its application, for traces and `ecitizen explain`."""
+
+    def command_words(self, command: CommandApdu) -> str | None:
+        """What the command asks of this application, in a few words without personal data; None for a foreign one."""
         ...

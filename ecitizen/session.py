@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager
 from types import TracebackType
 
-from .errors import AppNotFound, DecodeError
+from .errors import AppNotFound, DecodeError, UsageError
 from .iso7816.apdu import NE_SHORT, CardProtocol, CommandApdu, ResponseApdu
 from .iso7816.command import read_binary, select
 from .iso7816.exchange import LinkState, exchange
@@ -29,6 +29,7 @@ class CardSession:
         self._exchanges = 0
         self._sent = 0
         self._received = 0
+        self._closed = False
 
     def __enter__(self) -> "CardSession":
         return self
@@ -70,8 +71,10 @@ class CardSession:
     def transmit(self, command: CommandApdu) -> ResponseApdu:
         """Send a command and give the whole answer, whatever its status word.
 
-        Raise TransportError if the way to the card fails, CardProtocolError if the card breaks the standard.
+        Raise TransportError if the way to the card fails, CardProtocolError if the card breaks the standard,
+        UsageError if the session is closed.
         """
+        self._require_open()
         steps = exchange(command, self.link)
         raw = next(steps)
         while True:
@@ -115,12 +118,19 @@ class CardSession:
 
     def transaction(self) -> AbstractContextManager[None]:
         """Keep other programs off the card for the time of one operation."""
+        self._require_open()
         return self.transport.transaction()
 
     def reset(self) -> None:
         """Reset the card (warm)."""
+        self._require_open()
         self.transport.reset()
 
     def close(self) -> None:
         """Let go of the card. May be called twice."""
+        self._closed = True
         self.transport.close()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise UsageError("this session is closed; open the card again")

@@ -35,8 +35,10 @@ def virtual_card(persona: str | Persona, protocol: CardProtocol | str = CardProt
 def virtual_reader(card: Card | None = None) -> Iterator[VirtualReader]:
     """A reader in this process with the card in it; give it to `read_card` or `open_card`."""
     reader = VirtualReader(card)
-    yield reader
-    reader.remove()
+    try:
+        yield reader
+    finally:
+        reader.remove()
 
 
 @contextmanager

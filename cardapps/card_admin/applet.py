@@ -20,6 +20,7 @@ class CardAdminApplet(Applet):
 
     name: ClassVar[str] = layout.NAME
     aid: ClassVar[bytes] = layout.AID
+    contents: ClassVar[tuple[str, ...]] = ("state",)
 
     @classmethod
     def personalise(cls, record: CardAdmin) -> dict[str, Value]:
@@ -47,6 +48,4 @@ class CardAdminApplet(Applet):
         if command.data:
             raise Refusal(StatusWord.WRONG_LENGTH)
         require(layout.ACCESS.read)
-        state = self.memory["state"]
-        assert isinstance(state, bytes)
-        return ok(state)
+        return ok(self.content("state"))

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from ecitizen.errors import AppNotFound, CardError, CardProtocolError, EcitizenError
-from ecitizen.iso7816.apdu import CardProtocol
+from ecitizen.iso7816.apdu import CardProtocol, CommandApdu
 from ecitizen.model import BilingualText, CardAdmin, Problem
 from ecitizen.ports import ApplicationResult, PhotoCache, Reading
 from ecitizen.session import CardSession
@@ -34,6 +34,17 @@ class CardAdminDriver:
     def expected_exchanges(self, fields: frozenset[str], protocol: CardProtocol) -> int:  # noqa: ARG002 - the same on both
         """SELECT and one command for each number."""
         return 2 * len(fields)
+
+    def command_words(self, command: CommandApdu) -> str | None:
+        """Its two commands, whatever length they ask for."""
+        known = {
+            layout.get_state(): "the card's state, with the laser number",
+            layout.get_cplc(): "the chip's production data, with its serial number",
+        }
+        head = (command.cla, command.ins, command.p1, command.p2, command.data)
+        return next(
+            (words for each, words in known.items() if (each.cla, each.ins, each.p1, each.p2, each.data) == head), None
+        )
 
     def read(self, session: CardSession, fields: frozenset[str], photos: PhotoCache) -> Reading:  # noqa: ARG002 - has no photo
         """Laser number and chip serial; one without the other where the card fails on one.

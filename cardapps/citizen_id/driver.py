@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from ecitizen.errors import DecodeError, StatusError
-from ecitizen.iso7816.apdu import CardProtocol
+from ecitizen.iso7816.apdu import CardProtocol, CommandApdu
 from ecitizen.model import BilingualText, CitizenId, Photo, Problem
 from ecitizen.ports import ApplicationResult, PhotoCache, Reading
 from ecitizen.session import CardSession
@@ -14,6 +14,7 @@ from ecitizen.usecases.read_plan import Span, plan_reads, widen
 from ..fields import BLANK, Field, decode_field
 from ..thai_record import READ_LEN_MAX
 from ..thai_record_driver import RecordReader
+from ..thai_record_words import read_words
 from . import layout
 from .jpeg import find_end
 
@@ -56,6 +57,12 @@ class CitizenIdDriver:
         if layout.PHOTO_NAME in fields:
             reads = plan_reads([*widen(reads, photo, READ_LEN_MAX), photo], READ_LEN_MAX)
         return 1 + len(reads) * (2 if protocol is CardProtocol.T0 else 1)
+
+    def command_words(self, command: CommandApdu) -> str | None:
+        """Which fields a read brings: of layout 0003, and of block 1, which only layout 0002 has."""
+        fields_0002 = (*layout.TEXT_FIELDS_0002, layout.PHOTO_0002)
+        old = (field for field in fields_0002 if field.block != layout.LAYOUT_VERSION.block)
+        return read_words(command, (*layout.TEXT_FIELDS_0003, layout.PHOTO_0003, *old))
 
     def read(self, session: CardSession, fields: frozenset[str], photos: PhotoCache) -> Reading:
         """Text first, then the photo, unless `photos` has it."""

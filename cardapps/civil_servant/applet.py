@@ -21,6 +21,7 @@ class CivilServantApplet(Applet):
 
     name: ClassVar[str] = layout.NAME
     aid: ClassVar[bytes] = layout.AID
+    contents: ClassVar[tuple[str, ...]] = ("officer",)
 
     @classmethod
     def personalise(cls, record: CivilServant) -> dict[str, Value]:
@@ -53,6 +54,4 @@ class CivilServantApplet(Applet):
 
     @property
     def _officer(self) -> bytes:
-        officer = self.memory["officer"]
-        assert isinstance(officer, bytes)
-        return officer
+        return self.content("officer")

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 from ecitizen.errors import CardError, CardProtocolError, DecodeError, TransmitFailed
 from ecitizen.iso7816 import tlv
-from ecitizen.iso7816.apdu import NE_SHORT, CardProtocol
-from ecitizen.iso7816.command import OFFSET_MAX
+from ecitizen.iso7816.apdu import NE_SHORT, CardProtocol, CommandApdu
+from ecitizen.iso7816.command import OFFSET_MAX, P1_SFI, Ins
 from ecitizen.iso7816.files import FileInfo
 from ecitizen.model import BilingualText, CivilServant, Problem
 from ecitizen.ports import ApplicationResult, PhotoCache, Reading
@@ -42,6 +42,15 @@ class CivilServantDriver:
     def expected_exchanges(self, fields: frozenset[str], protocol: CardProtocol) -> int:  # noqa: ARG002 - one file
         """SELECT, and a file of about 1,000 bytes."""
         return 2 if protocol is CardProtocol.T1 else 5
+
+    def command_words(self, command: CommandApdu) -> str | None:
+        """Where in the officer's file a read begins."""
+        by_sfi = command.p1 & P1_SFI
+        if command.cla != 0x00 or command.ins != Ins.READ_BINARY or command.data:
+            return None
+        if by_sfi and command.p1 != P1_SFI | layout.SFI_OFFICER:
+            return None
+        return f"the officer's file from byte {command.p2 if by_sfi else command.p1 << 8 | command.p2}"
 
     def read(self, session: CardSession, fields: frozenset[str], photos: PhotoCache) -> Reading:  # noqa: ARG002 - has no photo
         """Read the whole EF, and give the fields that are asked for."""

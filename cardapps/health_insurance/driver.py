@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from ecitizen.iso7816.apdu import CardProtocol
+from ecitizen.iso7816.apdu import CardProtocol, CommandApdu
 from ecitizen.model import BilingualText, HealthInsurance, Problem
 from ecitizen.ports import ApplicationResult, PhotoCache, Reading
 from ecitizen.session import CardSession
@@ -13,6 +13,7 @@ from ecitizen.usecases.read_plan import Span, plan_reads
 from ..fields import decode_field
 from ..thai_record import READ_LEN_MAX
 from ..thai_record_driver import RecordReader
+from ..thai_record_words import read_words
 from . import layout
 
 
@@ -42,6 +43,10 @@ class HealthInsuranceDriver:
         """SELECT, and the reads."""
         spans = (Span(field.offset, field.end) for field in layout.FIELDS if field.name in fields)
         return 1 + len(plan_reads(spans, READ_LEN_MAX)) * (2 if protocol is CardProtocol.T0 else 1)
+
+    def command_words(self, command: CommandApdu) -> str | None:
+        """Which fields a read brings."""
+        return read_words(command, layout.FIELDS)
 
     def read(self, session: CardSession, fields: frozenset[str], photos: PhotoCache) -> Reading:  # noqa: ARG002 - has no photo
         """All fields that are asked for, at once."""

@@ -39,9 +39,17 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
         "--reader", metavar="NAME", help="part of a PC/SC reader's name, or virtual:FILE for a card image"
     )
     parser.add_argument(
-        "--wait", type=float, default=WAIT_SECONDS, metavar="SECONDS", help="how long to wait for a card (default: 2)"
+        "--wait", type=seconds, default=WAIT_SECONDS, metavar="SECONDS", help="how long to wait for a card (default: 2)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def seconds(text: str) -> float:
+    """A time on the command line, 0 or more. Raise ValueError, of which argparse makes a message with our name."""
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise ValueError
+    return value
 
 
 def read_card(arguments: argparse.Namespace) -> ExitCode:
@@ -49,8 +57,9 @@ def read_card(arguments: argparse.Namespace) -> ExitCode:
     from ecitizen.apps import installed_drivers
     from ecitizen.jsonio import to_json
     from ecitizen.usecases import read_card as use_case
+    from ecitizen.usecases.open_card import open_card
 
-    from ..output import ProgressBar, print_json, reading_lines, talk
+    from ..output import ProgressBar, print_json, reading_lines
 
     drivers = installed_drivers()
     bar = ProgressBar()
@@ -60,25 +69,24 @@ def read_card(arguments: argparse.Namespace) -> ExitCode:
             bar.show(event.percent, event.application)
 
     try:
-        reading = use_case.read_card(
-            arguments.reader,
-            apps=arguments.app,
-            fields=_fields(arguments, drivers),
-            photo=not arguments.no_photo,
-            on_event=on_event,
-            wait=arguments.wait,
-        )
+        with open_card(arguments.reader, wait=arguments.wait, wrap=arguments.wrap) as session:
+            reading = use_case.read_card(
+                session,
+                apps=arguments.app,
+                fields=_fields(arguments, drivers),
+                photo=not arguments.no_photo,
+                on_event=on_event,
+            )
     finally:
         bar.clear()
+    complete = reading.complete
     if arguments.photo:
-        _save_photo(reading, arguments.photo)
+        complete = _save_photo(reading, arguments.photo) and complete
     if arguments.json:
         print_json(to_json(reading))
     else:
         print("\n".join(reading_lines(reading, drivers)))
-    if arguments.photo and not reading.complete:
-        talk("Some of the card could not be read; see the problems above.")
-    return ExitCode.OK if reading.complete else ExitCode.PROBLEMS
+    return ExitCode.OK if complete else ExitCode.PROBLEMS
 
 
 def _fields(arguments: argparse.Namespace, drivers: "tuple[Driver, ...]") -> list[str] | None:
@@ -89,16 +97,18 @@ def _fields(arguments: argparse.Namespace, drivers: "tuple[Driver, ...]") -> lis
     return named or None
 
 
-def _save_photo(reading: "CardReading", path: str) -> None:
+def _save_photo(reading: "CardReading", path: str) -> bool:
+    """Save the portrait and say so; False if there is none."""
     from ..output import talk
     from ..photo import photo_of, save
 
     photo = photo_of(reading)
     if photo is None:
         talk("The card gave no photo; nothing was saved.")
-    else:
-        save(photo, path)
-        talk(f"The photo was saved as {path}.")
+        return False
+    save(photo, path)
+    talk(f"The photo was saved as {path}.")
+    return True
 
 
 def show_info(arguments: argparse.Namespace) -> ExitCode:
@@ -110,7 +120,7 @@ def show_info(arguments: argparse.Namespace) -> ExitCode:
 
     from ..output import print_json
 
-    with open_card(arguments.reader, wait=arguments.wait) as session:
+    with open_card(arguments.reader, wait=arguments.wait, wrap=arguments.wrap) as session:
         info = card_info(session)
     if arguments.json:
         print_json({"schema_version": 1, **plain(info)})

@@ -35,6 +35,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from ecitizen.errors import FileFailed
     from ecitizen.jsonio import to_json
     from ecitizen.testing import virtual_card
+    from ecitizen.usecases.open_card import open_card
     from ecitizen.usecases.read_card import read_card
 
     from ..output import reading_lines, talk
@@ -45,8 +46,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileFailed(f"can't make the folder {folder}: {error.strerror}; choose another with --out") from None
-    with _inserted(virtual_card(PERSONA)) as reader:
-        reading = read_card(reader, wait=5.0)
+    with _inserted(virtual_card(PERSONA)) as reader, open_card(reader, wait=5.0, wrap=arguments.wrap) as session:
+        reading = read_card(session)
     print("\n".join(reading_lines(reading, installed_drivers())))
     photo = photo_of(reading)
     if photo is not None:

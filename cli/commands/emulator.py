@@ -1,10 +1,20 @@
 """`ecitizen emulator`: cards that are not plastic."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from ..exit_codes import ExitCode
 
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from ecitizen.emulator.slot import VirtualSlot
+
 DEFAULT_VPCD = "localhost:35963"
+ANNOUNCE_SECONDS = 1.0
+"""How long `run` waits for pcscd to power the card before it says that the card is attached."""
+POLL_SECONDS = 0.2
+PORT_DIGITS = 5
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -31,7 +41,37 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     run.add_argument(
         "--vpcd", metavar="HOST:PORT", default=DEFAULT_VPCD, help=f"where vpcd listens (default: {DEFAULT_VPCD})"
     )
+    run.add_argument(
+        "--fault",
+        action="append",
+        metavar="FAULT",
+        help="play this fault, as remove@5 (may be repeated); docs/faults.md",
+    )
+    run.add_argument("--control", metavar="PATH", help="let `emulator control` in, over a socket at PATH")
     run.set_defaults(run=run_image)
+
+    control = group.add_parser("control", help="control a running emulator", description=control_emulator.__doc__)
+    control.add_argument("path", metavar="PATH", help="what --control of `emulator run` says")
+    _add_control_commands(control)
+
+
+def _add_control_commands(control: argparse.ArgumentParser) -> None:
+    commands = control.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, text in (
+        ("status", "say what is in the slot"),
+        ("insert", "put the card in again, or another card image"),
+        ("remove", "pull the card out"),
+        ("swap", "put another card image in instead"),
+        ("fault", "play these faults from now on"),
+        ("clear", "play no more faults"),
+    ):
+        command = commands.add_parser(name, help=text, description=control_emulator.__doc__)
+        command.add_argument("--json", action="store_true", help="print JSON")
+        command.set_defaults(run=control_emulator, request=name, file=None, fault=())
+        if name in {"insert", "swap"}:
+            command.add_argument("file", metavar="FILE", nargs="?" if name == "insert" else None, help="a card image")
+        if name == "fault":
+            command.add_argument("fault", metavar="FAULT", nargs="+", help="a fault, as remove@5; docs/faults.md")
 
 
 def new_image(arguments: argparse.Namespace) -> ExitCode:
@@ -84,27 +124,70 @@ def show_image(arguments: argparse.Namespace) -> ExitCode:
 def run_image(arguments: argparse.Namespace) -> ExitCode:
     """Put the card into pcscd's virtual reader (vpcd), for programs in any language, until stopped with Ctrl-C."""
     import signal
-    import threading
+    from concurrent.futures import ThreadPoolExecutor
+    from contextlib import nullcontext
+    from time import sleep
 
-    from ecitizen.emulator.image import CardImage
-    from ecitizen.emulator.personalise import card_from_image
-    from ecitizen.emulator.vpcd import VpcdClient
+    from ecitizen.emulator.faults import parse_fault
+    from ecitizen.emulator.slot import VirtualSlot
 
     from ..output import talk
 
     host, port = _address(arguments.vpcd)
-    stop = threading.Event()
-    with CardImage.open(arguments.file) as image:
-        client = VpcdClient(card_from_image(image), host, port)
+    faults = [parse_fault(text) for text in arguments.fault or ()]
+    stopped = False
 
-        def on_signal(*_: object) -> None:
-            stop.set()
-            client.detach()
+    def on_signal(*_: object) -> None:
+        nonlocal stopped  # no more than this: a handler may come between any two steps of this thread
+        stopped = True
 
-        signal.signal(signal.SIGTERM, on_signal)
-        signal.signal(signal.SIGINT, on_signal)
+    def say_when_powered() -> None:
+        slot.wait_powered(ANNOUNCE_SECONDS)
+        print(f"attached to {arguments.vpcd}", flush=True)
+
+    def announce() -> None:
+        threads.submit(say_when_powered)
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    slot = VirtualSlot(arguments.file, host, port, faults=faults, on_attached=announce)
+    control = _control(slot, arguments.control) if arguments.control else nullcontext()
+    with ThreadPoolExecutor() as threads, slot, control:
+        slot.insert()
         talk(f"Waiting for vpcd at {arguments.vpcd}; Ctrl-C stops.")
-        client.run(stop, on_attached=lambda: print(f"attached to {arguments.vpcd}", flush=True))
+        while not stopped:
+            slot.check()
+            sleep(POLL_SECONDS)
+    return ExitCode.OK
+
+
+def _control(slot: "VirtualSlot", path: str) -> "AbstractContextManager[object]":
+    from ecitizen.emulator.control import EmulatorControl  # late: only a controlled emulator needs it
+
+    return EmulatorControl(slot, path)
+
+
+def control_emulator(arguments: argparse.Namespace) -> ExitCode:
+    """Control an emulator that was started with --control, and show what is in its slot afterwards."""
+    from pathlib import Path
+
+    from ecitizen.emulator.control import ask
+
+    from ..output import print_json
+
+    words = [arguments.request, *arguments.fault]
+    if arguments.file is not None:
+        words.append(str(Path(arguments.file).absolute()))  # the emulator may run in another folder
+    status = ask(arguments.path, " ".join(words))
+    if arguments.json:
+        print_json({"schema_version": 1, **status})
+        return ExitCode.OK
+    place = "in the slot" if status["inserted"] else "out"
+    print(f"Card: {place}{', powered' if status['powered'] else ''}")
+    print(f"Image: {status['image']}")
+    print(f"Exchanges: {status['exchanges']}")
+    print(f"Image writes: {status['writes']}")
+    print(f"Faults: {' '.join(status['faults']) or 'none'}")
     return ExitCode.OK
 
 
@@ -112,6 +195,6 @@ def _address(text: str) -> tuple[str, int]:
     from ecitizen.errors import UsageError
 
     host, _, port = text.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit():
+    if not host or not port.isascii() or not port.isdigit() or len(port) > PORT_DIGITS:
         raise UsageError(f"--vpcd takes HOST:PORT, as in {DEFAULT_VPCD}")
     return host.strip("[]"), int(port)

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
+from ..errors import ImageDamaged
 from ..iso7816.access import AccessCondition
 from ..iso7816.apdu import CardProtocol, CommandApdu, ResponseApdu
 from ..iso7816.status import StatusWord
@@ -36,10 +37,23 @@ class Applet(ABC):
     aid: ClassVar[bytes]
     aliases: ClassVar[tuple[bytes, ...]] = ()
     """Other names that SELECT takes when given in full."""
+    contents: ClassVar[tuple[str, ...]] = ()
+    """Keys of the memory without which there is no such applet; each holds bytes."""
 
     def __init__(self, memory: Mapping[str, Value], protocol: CardProtocol) -> None:
         self.memory = memory
         self.protocol = protocol
+        for key in self.contents:
+            self.content(key)
+
+    def content(self, key: str) -> bytes:
+        """Bytes of the memory; raise ImageDamaged if they are not there."""
+        value = self.memory.get(key)
+        if not isinstance(value, bytes):
+            raise ImageDamaged(
+                f"the image's section {self.name} is incomplete; make a new one with `ecitizen emulator new`"
+            )
+        return value
 
     @abstractmethod
     def fci(self) -> bytes:

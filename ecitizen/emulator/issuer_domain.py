@@ -33,6 +33,7 @@ class IssuerSecurityDomain(Applet):
     name: ClassVar[str] = "card"
     aid: ClassVar[bytes] = AID_ISSUER_DOMAIN
     aliases: ClassVar[tuple[bytes, ...]] = (NAME_CARD_MANAGER,)
+    contents: ClassVar[tuple[str, ...]] = ("cplc",)
 
     @staticmethod
     def cplc(chip_serial: bytes) -> bytes:
@@ -60,6 +61,4 @@ class IssuerSecurityDomain(Applet):
             raise Refusal(StatusWord.INSTRUCTION_NOT_SUPPORTED)
         if command.p1 << 8 | command.p2 != TAG_CPLC:
             raise Refusal(StatusWord.REFERENCED_DATA_NOT_FOUND)
-        cplc = self.memory["cplc"]
-        assert isinstance(cplc, bytes)
-        return ok(tlv.encode(TAG_CPLC, cplc))
+        return ok(tlv.encode(TAG_CPLC, self.content("cplc")))

@@ -54,15 +54,14 @@ def card_from_image(image: CardImage) -> Card:
     if SECTION_CARD not in image.sections():
         raise ImageDamaged("the image has no card in it; make a new one with `ecitizen emulator new`")
     card = image.read(SECTION_CARD)
-    names, atr, protocol, cplc = (card.get(key) for key in ("applets", "atr", "protocol", "cplc"))
+    names, atr, protocol = (card.get(key) for key in ("applets", "atr", "protocol"))
     if not (
         isinstance(names, list)
         and all(isinstance(name, str) and name in image.sections() for name in names)
         and isinstance(atr, bytes)
-        and protocol in set(CardProtocol)
-        and isinstance(cplc, bytes)
+        and protocol in list(CardProtocol)
     ):
-        raise ImageDamaged("the image's card section is incomplete; make a new one with `ecitizen emulator new`")
+        raise ImageDamaged("the image's section card is incomplete; make a new one with `ecitizen emulator new`")
     speaks = CardProtocol(protocol)
     modules = _modules(str(name) for name in names)
     applets = [module(image.read(name), speaks) for name, module in modules.items()]

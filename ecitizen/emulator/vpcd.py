@@ -14,7 +14,7 @@ from enum import IntEnum, unique
 from time import monotonic
 from typing import Protocol
 
-from ..errors import ConfigError, UsageError
+from ..errors import CardMute, CardRemoved, ConfigError, UsageError
 
 DEFAULT_HOST = "localhost"
 DEFAULT_PORT = 35963
@@ -81,6 +81,7 @@ class VpcdClient:
         self._host = host
         self._port = port
         self._pulled = threading.Event()
+        self._has_power = False  # only the serving thread uses this
         self._lock = threading.Lock()  # guards the two below
         self._connection: socket.socket | None = None
         self._serving = False
@@ -98,8 +99,9 @@ class VpcdClient:
     def serve(self, stop: threading.Event | None = None) -> None:
         """Answer the reader until it closes the connection, `detach` is called or `stop` is set.
 
+        A card that raises CardRemoved pulls itself out, as `detach` does; one that raises CardMute stays silent.
         Afterwards the card is without power and detached. Raises UsageError if it was never attached or is
-        being served; errors of the card itself come through.
+        being served; other errors of the card come through.
         """
         with self._lock:
             if self._serving:
@@ -178,25 +180,39 @@ class VpcdClient:
             return True
 
     def _converse(self, connection: socket.socket, stop: threading.Event) -> None:
-        has_power = False
+        self._has_power = False
         for body in _bodies(connection, stop):
-            control = body[0] if len(body) == 1 else None
-            if control == Control.POWER_OFF:
-                self._card.power_off()
-                has_power = False
-            elif control == Control.POWER_ON:
-                self._card.power_on()
-                has_power = True
-            elif control == Control.RESET:
-                self._card.reset()
-                has_power = True
-            elif control == Control.ATR:
-                if not _send(connection, self._card.atr, stop):
-                    return
-                if has_power:
-                    self.powered.set()
-            elif not _send(connection, self._card.transmit(body), stop):
+            try:
+                answer = self._obey(body)
+            except CardMute:
+                continue  # the reader waits until the card is pulled out
+            except CardRemoved:
+                self._pulled.set()
                 return
+            if answer is None:
+                continue
+            if not _send(connection, answer, stop):
+                return
+            if self._has_power and body == bytes((Control.ATR,)):
+                self.powered.set()
+
+    def _obey(self, body: bytes) -> bytes | None:
+        """Do what the driver wants; gives the answer if there is one to this message."""
+        control = body[0] if len(body) == 1 else None
+        if control == Control.POWER_OFF:
+            self._has_power = False
+            self._card.power_off()
+        elif control == Control.POWER_ON:
+            self._card.power_on()
+            self._has_power = True
+        elif control == Control.RESET:
+            self._card.reset()
+            self._has_power = True
+        elif control == Control.ATR:
+            return self._card.atr
+        else:
+            return self._card.transmit(body)
+        return None
 
 
 def _connect(host: str, port: int) -> socket.socket | None:

@@ -78,17 +78,28 @@ def _split(command: CommandApdu, link: LinkState) -> list[CommandApdu]:
 
 
 def _send_corrected(command: CommandApdu, link: LinkState) -> Exchange:
-    """Send one APDU, again with the right length if the card names it (6Cxx)."""
-    response = _parse((yield command.encode()))
-    if response.sw >> 8 == 0x6C:
-        ne = response.sw & 0xFF or NE_SHORT
-        response = _parse((yield replace(command, ne=ne).encode()))
-        if response.sw >> 8 == 0x6C:
-            raise CardProtocolError("the card refuses the very length that it asked for (6Cxx twice)")
+    """Send one APDU, again with the right length if the card names it, or as the other form of GET RESPONSE."""
+    response = yield from _send_with_length(command)
     if command.ins == Ins.GET_RESPONSE and response.sw in _GET_RESPONSE_REFUSED and not response.data:
-        link.get_response_p2 ^= 0x01
-        response = _parse((yield replace(command, p2=link.get_response_p2).encode()))
+        other = link.get_response_p2 ^ 0x01
+        response = yield from _send_with_length(replace(command, p2=other))
+        if response.sw not in _GET_RESPONSE_REFUSED:
+            link.get_response_p2 = other
     return response
+
+
+def _send_with_length(command: CommandApdu) -> Exchange:
+    """Send one APDU, again if the card names the right length (6Cxx), and keep of the answer what was asked for."""
+    response = _parse((yield command.encode()))
+    if response.sw >> 8 != 0x6C:
+        return response
+    available = response.sw & 0xFF or NE_SHORT
+    response = _parse((yield replace(command, ne=available).encode()))
+    if response.sw >> 8 == 0x6C:
+        raise CardProtocolError("the card refuses the very length that it asked for (6Cxx twice)")
+    if len(response.data) > available:
+        raise CardProtocolError("the card sent more than it was asked for")
+    return replace(response, data=response.data[: command.ne])
 
 
 def _collect(cla: int, ne: int, response: ResponseApdu, link: LinkState) -> Exchange:

@@ -49,3 +49,24 @@ class ReaderInfo:
     name: str
     card_present: bool
     atr: bytes | None = None
+    changes: int = 0
+    """A count that grows with every card put in or taken out, so that a quick swap is noticed."""
+
+
+class ReaderSource(Protocol):
+    """A place where readers come and go, to be watched by one thread."""
+
+    def wait(self, seconds: float) -> tuple[ReaderInfo, ...]:
+        """All readers, as soon as something changes or after `seconds`; at once when asked for the first time.
+
+        Raise PcscUnavailable while the service is away; the next call tries again.
+        """
+        ...
+
+    def connect(self, name: str) -> Transport:
+        """Connect to the card in a reader. May be called from any thread."""
+        ...
+
+    def close(self) -> None:
+        """Stop watching. Called by the thread that waits."""
+        ...

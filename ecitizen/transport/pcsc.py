@@ -27,6 +27,9 @@ from .base import ReaderInfo
 _POLL_SECONDS = 0.2
 """How long one wait for a card lasts, so that a reader plugged in meanwhile is seen too."""
 
+_REMOVAL_SECONDS = 1.0
+"""How long the service may take to notice that a card is gone: pcscd looks every 0.4 seconds."""
+
 
 def list_readers() -> tuple[ReaderInfo, ...]:
     """All PC/SC readers and what is in them. Raise PcscUnavailable if there is no PC/SC here."""
@@ -63,7 +66,7 @@ def _choose(context: "_Context", part: str | None, deadline: float) -> ReaderInf
         remaining = deadline - time.monotonic()
         if remaining <= 0:
             break
-        context.wait_for_change(readers, min(remaining, _POLL_SECONDS))
+        context.wait_for_change(min(remaining, _POLL_SECONDS))
     if matching:
         raise NoCard(f"there is no card in {' or '.join(reader.name for reader in matching)}; insert one")
     if part is not None and readers:
@@ -77,6 +80,7 @@ class _Context:
 
     def __init__(self) -> None:
         self.scard = _binding()
+        self._seen: list[tuple[str, int]] = []
         result, self.handle = self.scard.SCardEstablishContext(self.scard.SCARD_SCOPE_USER)
         self.check(result, "asking the PC/SC service for readers")
 
@@ -97,25 +101,39 @@ class _Context:
 
     def readers(self) -> tuple[ReaderInfo, ...]:
         """All readers and what is in them."""
+        self._seen = []
         result, names = self.scard.SCardListReaders(self.handle, [])
         if result == self.scard.SCARD_E_NO_READERS_AVAILABLE:
             return ()
         self.check(result, "listing the readers")
         if not names:
             return ()
-        return tuple(self._info(state) for state in self._status(names, 0.0))
+        states = self._status([(name, self.scard.SCARD_STATE_UNAWARE) for name in names], 0.0)
+        self._seen = [(name, flags) for name, flags, _ in states]
+        return tuple(self._info(state) for state in states)
 
-    def wait_for_change(self, readers: tuple[ReaderInfo, ...], seconds: float) -> None:
-        """Sleep until something changes in one of the readers, or the time is over."""
-        if readers:
-            self._status([reader.name for reader in readers], seconds)
+    def wait_for_change(self, seconds: float) -> None:
+        """Sleep until something changes in one of the readers that `readers` gave, or the time is over."""
+        if self._seen:
+            self._status(self._seen, seconds)
         else:
             time.sleep(seconds)
 
-    def _status(self, names: list[str], seconds: float) -> list[tuple[str, int, list[int]]]:
+    def card_goes(self, reader: str, seconds: float) -> bool:
+        """Whether the reader is empty, or becomes so within the time."""
+        deadline = time.monotonic() + seconds
+        state = (reader, self.scard.SCARD_STATE_UNAWARE)
+        while (remaining := deadline - time.monotonic()) > 0:
+            for name, flags, _ in self._status([state], remaining):
+                if not flags & self.scard.SCARD_STATE_PRESENT:
+                    return True
+                state = (name, flags)
+        return False
+
+    def _status(self, known: list[tuple[str, int]], seconds: float) -> list[tuple[str, int, list[int]]]:
+        """What is in these readers, once that is something else than what is known, or the time is over."""
         scard = self.scard
-        empty = [(name, scard.SCARD_STATE_EMPTY if seconds else scard.SCARD_STATE_UNAWARE) for name in names]
-        result, states = scard.SCardGetStatusChange(self.handle, int(seconds * 1000), empty)
+        result, states = scard.SCardGetStatusChange(self.handle, int(seconds * 1000), known)
         if result not in {scard.SCARD_E_TIMEOUT, scard.SCARD_E_UNKNOWN_READER}:
             self.check(result, "asking what is in the readers")
         return list(states or [])
@@ -123,7 +141,7 @@ class _Context:
     def _info(self, state: tuple[str, int, list[int]]) -> ReaderInfo:
         name, flags, atr = state
         present = bool(flags & self.scard.SCARD_STATE_PRESENT)
-        return ReaderInfo(name, present, bytes(atr) if present and atr else None)
+        return ReaderInfo(name, present, bytes(atr) if present and atr else None, changes=flags >> 16)
 
 
 class PcscTransport:
@@ -158,8 +176,18 @@ class PcscTransport:
     def transmit(self, command: bytes) -> bytes:
         """Send one command APDU; raise CardRemoved, CardReset or another TransportError if that fails."""
         result, answer = self._scard.SCardTransmit(self._card, self._pci, list(command))
+        if self._may_be_removal(result, answer) and self._context.card_goes(self.name, _REMOVAL_SECONDS):
+            result = self._scard.SCARD_W_REMOVED_CARD
         self._context.check(result, f"talking to the card in {self.name}")
         return bytes(answer)
+
+    def _may_be_removal(self, result: int, answer: list[int]) -> bool:
+        """A card pulled out amid a command: the exchange fails, or brings nothing, before its absence is noticed."""
+        scard = self._scard
+        return (result == scard.SCARD_S_SUCCESS and not answer) or result in {
+            scard.SCARD_E_NOT_TRANSACTED,
+            scard.SCARD_E_COMM_DATA_LOST,
+        }
 
     def reset(self) -> None:
         """Reset the card (warm)."""
@@ -175,7 +203,8 @@ class PcscTransport:
         try:
             yield
         finally:  # a removed card ends the transaction by itself, so a failure here says nothing new
-            self._scard.SCardEndTransaction(self._card, self._scard.SCARD_LEAVE_CARD)
+            if self._card is not None:
+                self._scard.SCardEndTransaction(self._card, self._scard.SCARD_LEAVE_CARD)
 
     def close(self) -> None:
         """Let go of the card and leave it as it is. May be called twice."""
@@ -183,6 +212,40 @@ class PcscTransport:
             self._scard.SCardDisconnect(self._card, self._scard.SCARD_LEAVE_CARD)
             self._context.release()
             self._card = None
+
+
+class PcscSource:
+    """The PC/SC readers of this machine, to be watched by one thread; survives the service going and coming."""
+
+    def __init__(self) -> None:
+        self._context: _Context | None = None
+
+    def wait(self, seconds: float) -> tuple[ReaderInfo, ...]:
+        """All readers, as soon as a card comes or goes, or after `seconds`."""
+        try:
+            if self._context is None:
+                self._context = _Context()
+            else:
+                self._context.wait_for_change(seconds)
+            return self._context.readers()
+        except EcitizenError:
+            self.close()
+            raise
+
+    def connect(self, name: str) -> PcscTransport:
+        """Connect to the card in the reader of exactly this name."""
+        context = _Context()
+        try:
+            return PcscTransport(context, name, exclusive=False)
+        except EcitizenError:
+            context.release()
+            raise
+
+    def close(self) -> None:
+        """Let go of the service; the next `wait` asks for it again."""
+        if self._context is not None:
+            self._context.release()
+            self._context = None
 
 
 def _binding() -> Any:

@@ -12,7 +12,7 @@ The format is text that a person writes from a standard and another reviews:
       continued on lines that begin with a space
 
 An item is bytes in hex, text in quotes ('...' in Windows-874, the chip's Thai; "..." in UTF-8), or either with *N
-behind it: repeated N times.
+behind it: repeated N times. The character # always begins a remark; inside a text it is written 23.
 """
 
 import re
@@ -23,7 +23,9 @@ from dataclasses import dataclass
 from ..errors import DecodeError, TranscriptMismatch
 from ..iso7816.apdu import CardProtocol
 
-_ITEM = re.compile(r"""\s*(?:(?P<hex>(?:[0-9A-Fa-f]{2})+)|'(?P<thai>[^']*)'|"(?P<utf8>[^"]*)")(?:\*(?P<times>\d+))?""")
+_ITEM = re.compile(
+    r"""\s*(?:(?P<hex>(?:[0-9A-Fa-f]{2})+)|'(?P<thai>[^']*)'|"(?P<utf8>[^"]*)")(?:\*(?P<times>[0-9]+))?"""
+)
 _REPEAT_MAX = 65536
 
 
@@ -82,18 +84,27 @@ def _items(text: str, number: int) -> bytes:
     at = 0
     while at < len(text):
         item = _ITEM.match(text, at)
-        times = int(item["times"] or 1) if item else 0
-        if item is None or times > _REPEAT_MAX:
+        if item is None:
             raise DecodeError(f"transcript line {number}: not bytes in hex or text in quotes")
-        if item["hex"] is not None:
-            piece = bytes.fromhex(item["hex"])
-        elif item["thai"] is not None:
-            piece = item["thai"].encode("cp874")
-        else:
-            piece = item["utf8"].encode()
-        result += piece * times
+        result += _piece(item, number) * _times(item, number)
         at = item.end()
     return bytes(result)
+
+
+def _piece(item: re.Match[str], number: int) -> bytes:
+    try:
+        if item["hex"] is not None:
+            return bytes.fromhex(item["hex"])
+        return item["thai"].encode("cp874") if item["thai"] is not None else item["utf8"].encode()
+    except UnicodeEncodeError:
+        raise DecodeError(f"transcript line {number}: a character that this encoding does not have") from None
+
+
+def _times(item: re.Match[str], number: int) -> int:
+    digits = item["times"] or "1"
+    if len(digits) > len(str(_REPEAT_MAX)) or int(digits) > _REPEAT_MAX:
+        raise DecodeError(f"transcript line {number}: repeated more than {_REPEAT_MAX} times")
+    return int(digits)
 
 
 class ReplayTransport:

@@ -39,6 +39,7 @@ class VirtualReader:
     def __init__(self, card: InsertableCard | None = None, name: str = "virtual") -> None:
         self.name = name
         self._card = card
+        self._removals = 0
 
     def insert(self, card: InsertableCard) -> None:
         """Put a card in, in place of the one that may be there."""
@@ -49,12 +50,18 @@ class VirtualReader:
         """Pull the card out."""
         if self._card is not None:
             self._card.power_off()
+            self._removals += 1
         self._card = None
 
     @property
     def card(self) -> InsertableCard | None:
         """The card that is in the reader now."""
         return self._card
+
+    @property
+    def removals(self) -> int:
+        """How often a card was pulled out; a connection lasts until the next time."""
+        return self._removals
 
     def connect(self) -> "VirtualTransport":
         """Power the card; raise NoCard if there is none."""
@@ -69,6 +76,7 @@ class VirtualTransport:
     def __init__(self, reader: VirtualReader, card: InsertableCard) -> None:
         self._reader = reader
         self._card = card
+        self._removals = reader.removals
         self._atr = card.power_on()
 
     @property
@@ -89,7 +97,11 @@ class VirtualTransport:
     def transmit(self, command: bytes) -> bytes:
         """Hand the command to the card; raise CardRemoved if it is no longer there."""
         self._require_card()
-        return self._card.transmit(command)
+        try:
+            return self._card.transmit(command)
+        except CardRemoved:  # a card that plays its own removal (emulator/faulty.py): then the reader is empty
+            self._reader.remove()
+            raise
 
     def reset(self) -> None:
         """Reset the card."""
@@ -103,9 +115,14 @@ class VirtualTransport:
 
     def close(self) -> None:
         """Take the power off the card, if it is still there."""
-        if self._reader.card is self._card:
+        if self._inserted:
             self._card.power_off()
 
+    @property
+    def _inserted(self) -> bool:
+        """The card was in the reader all the time."""
+        return self._reader.removals == self._removals
+
     def _require_card(self) -> None:
-        if self._reader.card is not self._card:
+        if not self._inserted:
             raise CardRemoved("the card was pulled out; insert it again and start anew")

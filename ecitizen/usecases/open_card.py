@@ -1,9 +1,10 @@
 """Finding a card: in a PC/SC reader, in a virtual reader, or in a saved image."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..session import CardSession
-from ..transport.base import ReaderInfo
+from ..transport.base import ReaderInfo, Transport
 from ..transport.virtual import VirtualReader, VirtualTransport
 
 if TYPE_CHECKING:
@@ -20,21 +21,39 @@ def list_readers() -> tuple[ReaderInfo, ...]:
     return pcsc.list_readers()
 
 
-def open_card(reader: str | VirtualReader | None = None, *, exclusive: bool = False, wait: float = 0.0) -> CardSession:
+def open_card(
+    reader: str | VirtualReader | None = None,
+    *,
+    exclusive: bool = False,
+    wait: float = 0.0,
+    wrap: Callable[[Transport], Transport] | None = None,
+) -> CardSession:
     """Connect to a card; use the session in a `with` block.
 
     `reader` is part of a PC/SC reader's name, `virtual:FILE` for a card image, a VirtualReader, or None for the
     only PC/SC reader that has a card in it. `wait` is how many seconds to wait for a card; `exclusive` keeps other
-    programs off it until the session is closed. Raise NoReader, NoCard, ReaderAmbiguous, ReaderBusy, CardMute,
+    programs off it until the session is closed. `wrap` is given the way to the card and gives the one to use in its
+    place: a TracingTransport around it, say. Raise NoReader, NoCard, ReaderAmbiguous, ReaderBusy, CardMute,
     PcscUnavailable, ImageBusy, ImageDamaged.
     """
+    transport = _connect(reader, exclusive=exclusive, wait=wait)
+    if wrap is None:
+        return CardSession(transport)
+    try:
+        return CardSession(wrap(transport))
+    except BaseException:
+        transport.close()
+        raise
+
+
+def _connect(reader: str | VirtualReader | None, *, exclusive: bool, wait: float) -> Transport:
     if isinstance(reader, VirtualReader):
-        return CardSession(reader.connect())
+        return reader.connect()
     if reader is not None and reader.startswith(VIRTUAL_PREFIX):
-        return CardSession(_open_image(reader.removeprefix(VIRTUAL_PREFIX)))
+        return _open_image(reader.removeprefix(VIRTUAL_PREFIX))
     from ..transport import pcsc  # late: see above
 
-    return CardSession(pcsc.connect(reader, exclusive=exclusive, wait=wait))
+    return pcsc.connect(reader, exclusive=exclusive, wait=wait)
 
 
 def _open_image(path: str) -> "_ImageTransport":

@@ -1,6 +1,7 @@
 """Reading a card: every application that is asked for, text first and photo last, one failure never losing the rest."""
 
 from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from ..apps import installed_drivers
@@ -56,18 +57,21 @@ def read_card(
     for by name. `photos` is a cache of portraits (any mutable mapping, kept by the caller) that saves reading the
     same one again. `on_event` is called with each CardEvent as it happens, text long before the photo.
 
-    Raise UsageError for an unknown name, TransportError if the card is pulled out or the reader fails, AppNotFound
-    if the card has no application that we know. What only part of the card gets wrong is in `problems`.
+    Raise UsageError for an unknown name or none at all, TransportError if the card is pulled out or the reader
+    fails, AppNotFound if the card has no application that we know. What only part of the card gets wrong is in
+    `problems`.
     """
     if not isinstance(reader, CardSession):
         with open_card(reader, wait=wait) as session:
             return read_card(session, apps=apps, fields=fields, photo=photo, photos=photos, on_event=on_event)
     reading: CardReading | None = None
-    for event in stream_card(reader, apps=apps, fields=fields, photo=photo, photos=photos):
-        if on_event:
-            on_event(event)
-        if isinstance(event, ReadFinished):
-            reading = event.reading
+    # Closed before the session is, whatever `on_event` raises: it holds the card in a transaction.
+    with closing(stream_card(reader, apps=apps, fields=fields, photo=photo, photos=photos)) as events:
+        for event in events:
+            if on_event:
+                on_event(event)
+            if isinstance(event, ReadFinished):
+                reading = event.reading
     assert reading is not None
     return reading
 
@@ -83,6 +87,11 @@ def stream_card(
     """The same as `read_card`, as events to iterate over; the last one is ReadFinished."""
     request = _Request.of(apps, fields, photo=photo)
     return _Reader(session, request, {} if photos is None else photos).run()
+
+
+def check_request(apps: Iterable[str] | None, fields: Iterable[str] | None) -> None:
+    """Raise UsageError if there is no such application or field, without needing a card."""
+    _Request.of(apps, fields, photo=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +120,8 @@ class _Request:
             if name not in known or field_name not in known[name].fields:
                 raise UsageError(f"no field {entry}; write APPLICATION.FIELD, as in {_example(drivers)}")
             wanted.setdefault(name, set()).add(field_name)
+        if not wanted:
+            raise UsageError(f"nothing to read; name an application, or a field as in {_example(drivers)}")
         by_name = frozenset() if everything else frozenset(wanted)
         # A photo takes longer than all text together, so its application is the last to be read.
         order = sorted(known.values(), key=lambda driver: driver.photo_field in wanted.get(driver.name, ()))

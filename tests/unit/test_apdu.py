@@ -1,7 +1,7 @@
 """Command and response APDUs, byte by byte from ISO/IEC 7816-3:2006, 12.1."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecitizen.errors import DecodeError, UsageError
@@ -146,14 +146,17 @@ def commands(draw: st.DrawFn) -> CommandApdu:
     data = draw(st.binary(max_size=600 if extended else 255))
     ne = draw(st.none() | st.integers(1, 65536 if extended else 256))
     # Without lengths there is only one form.
-    return CommandApdu(*(draw(BYTE) for _ in range(4)), data, ne, extended and bool(data or ne))
+    cla, ins, p1, p2 = draw(st.tuples(BYTE, BYTE, BYTE, BYTE))
+    return CommandApdu(cla, ins, p1, p2, data, ne, extended and bool(data or ne))
 
 
+@settings(deadline=None)
 @given(commands())
 def test_every_command_reads_back(command: CommandApdu) -> None:
     assert CommandApdu.parse(command.encode()) == command
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300) | st.builds(bytes.__add__, st.just(bytes(5)), st.binary(max_size=40)))
 def test_any_bytes_are_one_command_or_none(raw: bytes) -> None:
     try:
@@ -163,6 +166,7 @@ def test_any_bytes_are_one_command_or_none(raw: bytes) -> None:
     assert command.encode() == raw
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=70), st.integers(0, 0xFFFF))
 def test_every_response_reads_back(data: bytes, sw: int) -> None:
     assert ResponseApdu.parse(ResponseApdu(data, sw).encode()) == ResponseApdu(data, sw)

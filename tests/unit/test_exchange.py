@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecitizen.errors import CardProtocolError, UsageError
@@ -315,6 +315,7 @@ PLAUSIBLE = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(
     command=st.builds(
         CommandApdu,
@@ -328,9 +329,7 @@ PLAUSIBLE = st.builds(
     ),
     answers=st.lists(st.binary(max_size=4) | PLAUSIBLE, min_size=1, max_size=8),
 )
-def test_any_answers_give_a_response_or_a_breach(
-    command: CommandApdu, link: LinkState, answers: list[bytes]
-) -> None:
+def test_any_answers_give_a_response_or_a_breach(command: CommandApdu, link: LinkState, answers: list[bytes]) -> None:
     rounds = 0
 
     def card(raw: bytes) -> bytes:

@@ -1,13 +1,14 @@
 """One portrait that is hard on readers: a space (20) on both sides of every edge between two chunks.
 
 A reader that strips padding from each chunk it gets, rather than from the whole photo, loses bytes of this picture.
-Before the scan, comments full of spaces lie over the edges. Inside the scan there is no room for comments: there
-the picture itself is changed, by single quantisation steps that nobody sees, until its code has spaces at the
-edges. The search keeps many encodings alive at once and drops those that miss (a beam search).
+Before the scan, comments full of spaces lie over the edges. Inside the scan there is no room for comments. There,
+blocks end with a symbol for sixteen zeros that is not needed, until an edge falls where few values have to change
+by few steps to make the code have spaces there. The search keeps many encodings alive at once, drops those that
+miss an edge, and takes the one that changes the picture least (a beam search).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -24,11 +25,12 @@ PHOTO_LEN = 5118
 """The photo field."""
 
 SPACE = 0x20
-BEAM = 600
-"""How many encodings are kept alive on the way to an edge."""
-REACH = 70
+BEAM = 150
+"""How many encodings are kept alive."""
+REACH = 2
 """How many bytes before an edge the picture may be changed."""
-TAIL = 4
+NEEDLESS_COST = 8
+TAIL = 8
 """How many zeros after the last other value of a block may be changed."""
 
 
@@ -44,12 +46,13 @@ def chunk_edges(length: int) -> frozenset[int]:
 EDGES = chunk_edges(PHOTO_LEN)
 
 
-@dataclass(frozen=True, slots=True)
-class Track:
+class Track(NamedTuple):
     """One way to encode the picture so far."""
 
+    start: int
+    """Where the scan begins in the file."""
     cost: int = 0
-    """How far the picture was changed: squared quantisation steps."""
+    """How far the picture was changed, in squared differences; a needless symbol costs `NEEDLESS_COST`."""
     data: bytes = b""
     """The whole bytes of the scan."""
     pending: Bits = (0, 0)
@@ -64,16 +67,18 @@ class Track:
         """Where the track stands; of two that stand at the same place, only the cheaper is worth following."""
         return len(self.data), self.pending[1], self.means, self.zeros
 
-    def appended(self, start: int, code: Bits | None) -> "Track | None":
-        """Add a code to the scan that begins at offset `start`.
+    def near_edge(self, reach: int) -> bool:
+        """Is there an edge in the next bytes?"""
+        position = self.start + len(self.data)
+        return not EDGES.isdisjoint(range(position, position + reach))
 
-        None if there is no such code, or if an edge doesn't get its space.
-        """
+    def appended(self, code: Bits | None, cost: int = 0) -> "Track | None":
+        """Add a code; None if there is no such code, or if an edge doesn't get its space."""
         if code is None:
             return None
         bits, count = self.pending[0] << code[1] | code[0], self.pending[1] + code[1]
         fresh = bytearray()
-        position = start + len(self.data)
+        position = self.start + len(self.data)
         while count >= 8:
             count -= 8
             byte = bits >> count & 0xFF
@@ -84,13 +89,42 @@ class Track:
         bits &= (1 << count) - 1
         if position + len(fresh) in EDGES and bits != SPACE >> (8 - count):
             return None
-        return Track(self.cost, self.data + fresh if fresh else self.data, (bits, count), self.means, self.zeros)
+        data = self.data + fresh if fresh else self.data
+        return Track(self.start, self.cost + cost, data, (bits, count), self.means, self.zeros)
+
+    def with_mean(self, component: int, mean: int, tables: Tables, cost: int = 0) -> "Track | None":
+        """Add the first value of a block."""
+        code = tables.dc_code(min(component, 1), mean - self.means[component])
+        means = (*self.means[:component], mean, *self.means[component + 1 :])
+        return Track(self.start, self.cost, self.data, self.pending, means).appended(code, cost)
+
+    def with_value(self, value: int, table: HuffmanTable, cost: int = 0) -> "Track | None":
+        """Add one of the other values."""
+        if not value:
+            return Track(self.start, self.cost + cost, self.data, self.pending, self.means, self.zeros + 1)
+        track: Track | None = Track(self.start, self.cost, self.data, self.pending, self.means)
+        for _ in range(self.zeros // 16):
+            track = track and track.appended(table.code(jpeg.SIXTEEN_ZEROS, (0, 0)))
+        extra = jpeg.magnitude(value)
+        return track and track.appended(table.code(self.zeros % 16 << 4 | extra[1], extra), cost)
+
+    def ended(self, room: int, table: HuffmanTable) -> "Iterator[Track]":
+        """End a block that has `room` values to go, all zero: at once, or after some needless symbols."""
+        track: Track | None = Track(self.start, self.cost, self.data, self.pending, self.means)
+        if not room and track:
+            yield track
+        while room > 0 and track:
+            ended = track.appended(table.code(jpeg.END_OF_BLOCK, (0, 0)))
+            if ended:
+                yield ended
+            track = track.appended(table.code(jpeg.SIXTEEN_ZEROS, (0, 0)), NEEDLESS_COST)
+            room -= 16
 
 
 def portrait_with_edges(image: Image.Image, size: int) -> bytes:
     """Compress a picture to about `size` bytes, with spaces around all edges; raise UsageError if that can't be."""
     blocks = jpeg.spectrum(image)
-    for quality in range(88, 30, -4):
+    for quality in range(80, 30, -4):
         steps = jpeg.quantisation(quality)
         rounded = jpeg.quantised(blocks, steps)
         tables = Tables.fitted(rounded)
@@ -131,73 +165,69 @@ def _placed(head: bytes, segment: bytes) -> bytes | None:
     return None
 
 
-def _steered_scan(blocks: Sequence[Block], tables: Tables, steps: Sequence[Sequence[int]], start: int) -> bytes | None:
+def _steered_scan(
+    blocks: Sequence[Block], tables: Tables, steps: Sequence[Sequence[int]], start: int
+) -> bytes | None:
     """Encode the scan so that it has a space at every edge; None if the search runs dry."""
-    tracks = [Track()]
+    tracks = [Track(start)]
     for block in blocks:
-        position = start + min(len(track.data) for track in tracks)
-        near = not EDGES.isdisjoint(range(position, position + REACH))
-        tracks = _with_block(tracks if near else tracks[:1], block, tables, steps[block.family], start, free=near)
-        if not tracks:
-            print('died', position, len([v for v in block.values if v]), block.values); return None
+        tracks = _with_block(tracks, block, tables, steps[block.family])
     for track in tracks:
         padding = -track.pending[1] % 8
-        ended = track.appended(start, ((1 << padding) - 1, padding))
+        ended = track.appended(((1 << padding) - 1, padding))
         if ended:
             return ended.data
     return None
 
 
-def _with_block(
-    tracks: list[Track], block: Block, tables: Tables, steps: Sequence[int], start: int, *, free: bool
-) -> list[Track]:
-    """Add a block to all tracks: as it is, and if it is `free`, with each value one step off as well."""
-    values, family = block.values, block.family
-    last = max((place for place in range(64) if values[place]), default=0)
-    reach = min(63, last + TAIL if free else last)
-    for place in range(reach + 1):
+def _with_block(tracks: Sequence[Track], block: Block, tables: Tables, steps: Sequence[int]) -> list[Track]:
+    """Add a block to all tracks: as it is where no edge is near, and in many ways where one is."""
+    table = tables.ac[block.family]
+    last = max((place for place in range(64) if block.values[place]), default=0)
+    code = tables.ac_code(block.family, block.values[: last + 1])
+    assert code is not None, "the tables were made for this block"
+    reach = code[1] // 8 + 4
+    done: list[Track] = []
+    near = []
+    for track in tracks:
+        if track.near_edge(reach):
+            near.append(track)
+            continue
+        whole = track.with_mean(block.component, block.values[0], tables)
+        whole = whole and whole.appended(code)
+        if whole:
+            done += whole.ended(63 - last, table)
+    done += _step_by_step(near, block, tables, steps, min(63, last + TAIL))
+    return _cheapest(done)
+
+
+def _step_by_step(
+    tracks: Sequence[Track], block: Block, tables: Tables, steps: Sequence[int], last: int
+) -> Iterator[Track]:
+    """Add a block value by value, changing those that come to lie on an edge; the values after `last` stay zero."""
+    table = tables.ac[block.family]
+    for place, value in enumerate(block.values[: last + 1]):
         following = []
-        was = values[place]
-        choices = {was, was - 1, was + 1, *(range(-3, 4) if place else ())} if free else {was}
         for track in tracks:
-            for value in choices:
-                if place == 0:
-                    added = _with_mean(track, block.component, value, tables, start)
+            for other in _choices(value) if track.near_edge(REACH) else (value,):
+                cost = ((other - value) * steps[place]) ** 2
+                if place:
+                    added = track.with_value(other, table, cost)
                 else:
-                    added = _with_value(track, value, tables.ac[family], start)
+                    added = track.with_mean(block.component, other, tables, cost)
                 if added:
-                    following.append(added if value == was else Track(added.cost + ((value - was) * steps[place]) ** 2, added.data, added.pending, added.means, added.zeros))
+                    following.append(added)
         tracks = _cheapest(following)
-    if reach == 63:
-        done = [track for track in tracks if not track.zeros]
-        tracks = [track for track in tracks if track.zeros]
-    else:
-        done = []
-    end = tables.ac[family].code(jpeg.END_OF_BLOCK, (0, 0))
-    ended = (track.appended(start, end) for track in tracks)
-    return _cheapest([*done, *(replace(track, zeros=0) for track in ended if track)])
+    for track in tracks:
+        yield from track.ended(63 - last + track.zeros, table)
 
 
-def _with_mean(track: Track, component: int, mean: int, tables: Tables, start: int) -> Track | None:
-    """Add the first value of a block."""
-    added = track.appended(start, tables.dc_code(min(component, 1), mean - track.means[component]))
-    means = (*track.means[:component], mean, *track.means[component + 1 :])
-    return added and replace(added, means=means)
+def _choices(value: int) -> Iterable[int]:
+    """What to write in place of a value: one near it, or one whose code is short."""
+    return {*range(value - 2, value + 3), *range(-3, 4)}
 
 
-def _with_value(track: Track, value: int, table: HuffmanTable, start: int) -> Track | None:
-    """Add one of the other values."""
-    if not value:
-        return Track(track.cost, track.data, track.pending, track.means, track.zeros + 1)
-    added: Track | None = track
-    for _ in range(track.zeros // 16):
-        added = added and added.appended(start, table.code(jpeg.SIXTEEN_ZEROS, (0, 0)))
-    extra = jpeg.magnitude(value)
-    added = added and added.appended(start, table.code(track.zeros % 16 << 4 | extra[1], extra))
-    return added and replace(added, zeros=0)
-
-
-def _cheapest(tracks: Sequence[Track]) -> list[Track]:
+def _cheapest(tracks: Iterable[Track]) -> list[Track]:
     """The best track to each place, and of these the `BEAM` best."""
     best: dict[tuple[int, int, tuple[int, ...], int], Track] = {}
     for track in tracks:

@@ -146,7 +146,7 @@ class HuffmanTable:
         while max((lengths := _code_lengths(counts)).values()) > 16:
             counts = Counter({symbol: (count + 1) // 2 for symbol, count in counts.items()})
         codes, code, previous = {}, 0, 0
-        for symbol, length in sorted(lengths.items(), key=lambda item: (item[1], item[0] or 2.5)):
+        for symbol, length in sorted(lengths.items(), key=lambda item: (item[1], item[0])):
             code <<= length - previous
             codes[symbol] = (code, length)
             code, previous = code + 1, length
@@ -190,7 +190,8 @@ class Tables:
     def fitted(cls, blocks: Sequence[Block]) -> "Tables":
         """Make the best codes for these blocks."""
         dc: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
-        ac: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
+        always = (END_OF_BLOCK, SIXTEEN_ZEROS)
+        ac: tuple[Counter[int], Counter[int]] = (Counter(always), Counter(always))
         for component in range(3):
             means = [0, *(block.values[0] for block in blocks if block.component == component)]
             dc[min(component, 1)].update(magnitude(after - before)[1] for before, after in pairwise(means))
