@@ -100,7 +100,7 @@ def main() -> None:
     for name, row in rows.items():
         cells = [row.get(kind) for kind in ("ours", "per field", "least")]
         shown = [
-            f"{cell['exchanges']} ({cell['bytes']:,} B)" if isinstance(cell, dict) else "" if cell is None else str(cell)
+            f"{cell['exchanges']} ({cell['bytes']:,} B)" if isinstance(cell, dict) else str(cell or "")
             for cell in cells
         ]
         print(f"{name:40}{shown[0]:>16}{shown[1]:>18}{shown[2]:>8}")

@@ -64,7 +64,6 @@ class Text:
 TEXT = Text()
 
 
-@dataclass(frozen=True, slots=True)
 class Digits:
     """A number of exactly as many ASCII digits as the field is long."""
 
@@ -85,22 +84,22 @@ class Digits:
         return value.encode("ascii")
 
 
-@dataclass(frozen=True, slots=True)
+DIGITS = Digits()
+
+
 class CitizenNumber:
     """The 13-digit citizen number, whose last digit is a check digit."""
 
-    digits: Digits = Digits()
-
     def decode(self, raw: bytes) -> str | None:
         """The number; raise CheckDigitWrong if the last digit contradicts the others."""
-        cid = self.digits.decode(raw)
+        cid = DIGITS.decode(raw)
         if cid is not None and check_digit(cid[:-1]) != cid[-1]:
             raise CheckDigitWrong("the check digit of the citizen number is wrong; read the card again")
         return cid
 
     def encode(self, value: str | None, length: int) -> bytes:
         """The number; raise EncodeError for a wrong check digit."""
-        raw = self.digits.encode(value, length)
+        raw = DIGITS.encode(value, length)
         if value is not None and check_digit(value[:-1]) != value[-1]:
             raise EncodeError("the check digit of the citizen number is wrong; check what was typed")
         return raw
@@ -112,7 +111,6 @@ def check_digit(first_digits: str) -> str:
     return str((11 - weighted % 11) % 10)
 
 
-@dataclass(frozen=True, slots=True)
 class Date:
     """Eight digits YYYYMMDD of the Buddhist era; blank and lifelong are dates too."""
 
@@ -179,7 +177,6 @@ class Code(Generic[CodeT]):
         return TEXT.encode(None if value is None else codes[value], length)
 
 
-@dataclass(frozen=True, slots=True)
 class Count:
     """A small number in decimal digits."""
 

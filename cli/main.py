@@ -5,44 +5,75 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
-from ecitizen.errors import EcitizenError
+from ecitizen.errors import EcitizenError, UsageError
 from ecitizen.version import __version__
 
-from .commands import card, demo, emulator, explain, reader, trace
+from . import language
 from .exit_codes import ExitCode, exit_code
+from .tree import leaves
+
+_COMMANDS = {
+    "demo": "see it work: a card inserted, read and shown",
+    "reader": "card readers of this machine",
+    "card": "what is on a card",
+    "emulator": "emulated cards for tests and training",
+    "trace": "run a command and write down what it says to the card",
+    "explain": "say what bytes between a program and a card mean",
+    "doctor": "look for what keeps cards from being read here, and say what to do",
+    "completion": "print a script that lets a shell complete our commands",
+}
+"""Name and help of each command or group; its module in `commands` fills in the rest."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The command line: the whole of it, or with the options of one command only, which is much quicker to make."""
     top = argparse.ArgumentParser(
         prog="ecitizen",
         description="Read, emulate and issue multi-application smart identity cards.",
         epilog="`ecitizen COMMAND --help` tells more. Exit codes and JSON forms: docs/cli.md.",
     )
     top.add_argument("--version", action="version", version=f"ecitizen {__version__}")
+    language.add_option(top, default=language.of_locale(os.environ))
     top.set_defaults(wrap=None)  # what `trace` puts around the transport of every card that a command opens
-    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (demo, reader, card, emulator, trace, explain):
-        module.add_to(commands)
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, prog="ecitizen")
+    for name, summary in _COMMANDS.items():
+        command = commands.add_parser(name, help=summary)
+        if only in {None, name}:
+            import_module(f".commands.{name}", __package__).fill(command)
+            for leaf in leaves(command):
+                language.add_option(leaf)  # before or after the command, as one likes
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code."""
     _take_any_text()
-    arguments = parser().parse_args(argv)
+    line = sys.argv[1:] if argv is None else argv
+    arguments = _parse(line)
     try:
         code = arguments.run(arguments)
         sys.stdout.flush()
     except EcitizenError as error:
-        return _report(error, as_json=getattr(arguments, "json", False))
+        return _report(error, arguments.words, as_json=getattr(arguments, "json", False))
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone; Python would complain again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OTHER
     return int(code)
+
+
+def _parse(line: Sequence[str]) -> argparse.Namespace:
+    """The command line, parsed. What the parser has to say is English; where Thai is spoken, what it means follows."""
+    arguments = argparse.Namespace()
+    try:
+        return parser(only=next((word for word in line if word in _COMMANDS), "")).parse_args(line, arguments)
+    except SystemExit as stop:
+        if stop.code == ExitCode.USAGE and arguments.words.language is language.Language.TH:
+            print(f"ecitizen: {arguments.words.meaning(UsageError.code)}", file=sys.stderr)
+        raise
 
 
 def _take_any_text() -> None:
@@ -52,10 +83,10 @@ def _take_any_text() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _report(error: EcitizenError, *, as_json: bool) -> ExitCode:
+def _report(error: EcitizenError, words: language.Words, *, as_json: bool) -> ExitCode:
     if as_json:
         from .output import print_json  # late: only errors of programs' calls need it
 
         print_json({"error": {"code": error.code, "message": str(error)}})
-    print(f"ecitizen: {error}", file=sys.stderr)
+    print(f"ecitizen: {words.error(error)}", file=sys.stderr)
     return exit_code(error)

@@ -1,20 +1,22 @@
-"""How values look to a person: Thai and English side by side, without columns that depend on Thai widths."""
+"""How values look to a person, in the language spoken, without columns that depend on Thai widths."""
 
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 from ecitizen.model import (
+    BUDDHIST_ERA,
     BilingualText,
     CardDate,
     CardReading,
-    DatePrecision,
     OfficialStatus,
     Photo,
     Problem,
     Sex,
 )
 from ecitizen.ports import Driver
+
+from .language import Language, Words
 
 NOTHING = "–"
 
@@ -36,6 +38,7 @@ _WORDS: dict[Sex | OfficialStatus, str] = {
     OfficialStatus.RETIRED: "เกษียณ",
     OfficialStatus.SUSPENDED: "ถูกพักราชการ",
 }
+_LIFELONG = BilingualText("ตลอดชีพ", "lifelong")
 _BAR_LEN = 30
 
 
@@ -53,61 +56,68 @@ def talk(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def reading_lines(reading: CardReading, drivers: tuple[Driver, ...]) -> Iterator[str]:
+def reading_lines(reading: CardReading, drivers: tuple[Driver, ...], words: Words) -> Iterator[str]:
     """A reading as lines: each application that was found, the fields that were read, and what is wrong."""
+    _ = words.translate
     for driver in drivers:
         record = reading.applications.get(driver.name)
         if record is None:
             continue
-        yield f"{driver.title.th} · {driver.title.en}"
+        yield words.choose(driver.title)
         for name, label in driver.fields.items():
             value = getattr(record, name)
             if value is None and name not in record.raw:
                 continue  # not asked for, or not there to be read: to say "nothing" of it would be untrue
-            text = show_citizen_number(value) if name == "cid" else show(value)
-            yield f"  {label.th} · {label.en}: {text}"
+            text = show_citizen_number(value) if name == "cid" else show(value, words)
+            yield f"  {words.choose(label)}: {text}"
         yield ""
     for problem in reading.problems:
-        yield f"! {problem_text(problem)}"
+        yield f"! {problem_text(problem, words)}"
     link = reading.link
-    sent, received = f"{link.bytes_sent:,}", f"{link.bytes_received:,}"
-    yield f"{link.protocol}, {link.exchanges} exchanges, {sent} bytes sent, {received} received"
+    yield _("{protocol}, {exchanges} exchanges, {sent:,} bytes sent, {received:,} received").format(
+        protocol=link.protocol, exchanges=link.exchanges, sent=link.bytes_sent, received=link.bytes_received
+    )
 
 
-def problem_text(problem: Problem) -> str:
+def problem_text(problem: Problem, words: Words) -> str:
     """A problem in one line."""
     where = problem.application if problem.field is None else f"{problem.application}.{problem.field}"
-    return f"{where}: {problem.message} [{problem.code}]"
+    return f"{where}: {words.problem(problem)} [{problem.code}]"
 
 
-def show(value: object) -> str:
+def show(value: object, words: Words) -> str:
     """Any value of the model, for a person."""
     if value is None or value == "":
         return NOTHING
     if isinstance(value, CardDate):
-        return show_date(value)
+        return show_date(value, words)
     if isinstance(value, BilingualText):
-        return " · ".join(text for text in (value.th, value.en) if text) or NOTHING
+        return words.choose(value) or NOTHING
     if isinstance(value, Photo):
-        return f"JPEG, {len(value.jpeg):,} bytes, SHA-256 {value.sha256[:16]}…"
+        _ = words.translate
+        return _("JPEG, {len:,} bytes, SHA-256 {digest}…").format(len=len(value.jpeg), digest=value.sha256[:16])
     if isinstance(value, Sex | OfficialStatus):
-        return f"{_WORDS[value]} · {value}"
+        return words.choose(BilingualText(_WORDS[value], value.value))
     return str(value) or NOTHING
 
 
-def show_date(date: CardDate) -> str:
+def show_date(date: CardDate, words: Words) -> str:
     """A date in both eras, as far as it is known."""
     if date.lifelong:
-        return "ตลอดชีพ · lifelong"
+        return words.choose(_LIFELONG)
     if date.year is None:
         return NOTHING
-    year_th = int(date.raw[:4])
-    if date.precision is DatePrecision.YEAR or date.month is None:
-        return f"พ.ศ. {year_th} · {date.year}"
-    month_th, month_en = _MONTHS_TH[date.month - 1], _MONTHS_EN[date.month - 1]
-    if date.day is None:
-        return f"{month_th} {year_th} · {month_en} {date.year}"
-    return f"{date.day} {month_th} {year_th} · {date.day} {month_en} {date.year}"
+    year_th = date.year + BUDDHIST_ERA
+    if date.month is None:
+        text = BilingualText(f"พ.ศ. {year_th}", str(date.year))
+    else:
+        day = "" if date.day is None else f"{date.day} "
+        month_th, month_en = _MONTHS_TH[date.month - 1], _MONTHS_EN[date.month - 1]
+        text = BilingualText(f"{day}{month_th} {year_th}", f"{day}{month_en} {date.year}")
+    if words.both:
+        return words.choose(text)
+    other_era = f"ค.ศ. {date.year}" if words.language is Language.TH else f"B.E. {year_th}"
+    return f"{words.choose(text)} ({other_era})"
 
 
 def show_citizen_number(cid: str | None) -> str:

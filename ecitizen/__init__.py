@@ -4,9 +4,9 @@ What a kiosk needs is here: `list_readers`, `open_card`, `read_card`, and the va
 Names are imported when they are first used, so that `import ecitizen` costs next to nothing.
 """
 
-from typing import TYPE_CHECKING, Any
-
 from .version import __version__ as __version__
+
+TYPE_CHECKING = False  # as in `typing`, whose import would double the time that this package takes to import
 
 if TYPE_CHECKING:
     from .errors import CardRemoved as CardRemoved
@@ -71,7 +71,7 @@ _HOME = {
 __all__ = ["__version__", *_HOME]  # noqa: PLE0604 - all are strings
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # late: see above

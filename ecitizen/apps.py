@@ -1,8 +1,8 @@
 """Finding the applications that are installed, host side (entry point group `ecitizen.drivers`)."""
 
 from collections.abc import Iterable
-from importlib.metadata import entry_points
 
+from .entry_points import entry_points
 from .errors import ConfigError, UsageError
 from .ports import Driver
 
@@ -15,7 +15,7 @@ def installed_drivers(allow: Iterable[str] | None = None) -> tuple[Driver, ...]:
     Code of an application that is not allowed is never imported. Raise UsageError for a name on the list that is
     not installed, ConfigError if none is.
     """
-    found = {entry.name: entry for entry in entry_points(group=GROUP_DRIVERS)}
+    found = {entry.name: entry for entry in entry_points(GROUP_DRIVERS)}
     names = found.keys() if allow is None else dict.fromkeys(allow)
     unknown = sorted(set(names) - found.keys())
     if unknown:

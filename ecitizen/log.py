@@ -44,8 +44,10 @@ _HARMLESS_OBJECTS = frozenset(
     | {0x80, 0x81, 0x82, 0x83, 0x84, 0x86, 0x88, 0x8A, 0x8B, 0x8C}
 )
 
+_THAI_CLA = 0x80
+_CHANNEL_BITS = 0x03
 _THAI_READ_DATA_LEN = 2
-"""Block and length; the offset is in P1-P2 (thai-card.md, 3.1)."""
+"""READ of the Thai record: block and length; the offset is in P1-P2 (thai-card.md, 3.1)."""
 
 HEADER_LEN = 4
 """CLA INS P1 P2."""
@@ -142,7 +144,8 @@ def names_only(command: CommandApdu) -> bool:
         return False
     if command.ins == Ins.SELECT:
         return len(command.data) <= 16  # an application's name, or file identifiers (ISO/IEC 7816-4:2020, 11.2.2)
-    return command.cla >= 0x80 and command.ins == Ins.READ_BINARY and len(command.data) == _THAI_READ_DATA_LEN
+    is_thai_class = command.cla & ~_CHANNEL_BITS == _THAI_CLA
+    return is_thai_class and command.ins == Ins.READ_BINARY and len(command.data) == _THAI_READ_DATA_LEN
 
 
 def is_secured(cla: int) -> bool:

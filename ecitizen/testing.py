@@ -15,10 +15,10 @@ from .emulator.card import Card
 from .emulator.image import CardImage
 from .emulator.persona import Persona, find_persona
 from .emulator.personalise import card_from_image, sections_for
-from .emulator.vpcd import VpcdClient
+from .emulator.vpcd import Powerable, VpcdClient
 from .errors import CardMute, UsageError
 from .iso7816.apdu import CardProtocol
-from .transport.virtual import VirtualReader
+from .transport.virtual import InsertableCard, VirtualReader
 
 
 def virtual_card(persona: str | Persona, protocol: CardProtocol | str = CardProtocol.T0) -> Card:
@@ -32,7 +32,7 @@ def virtual_card(persona: str | Persona, protocol: CardProtocol | str = CardProt
 
 
 @contextmanager
-def virtual_reader(card: Card | None = None) -> Iterator[VirtualReader]:
+def virtual_reader(card: InsertableCard | None = None) -> Iterator[VirtualReader]:
     """A reader in this process with the card in it; give it to `read_card` or `open_card`."""
     reader = VirtualReader(card)
     try:
@@ -42,7 +42,7 @@ def virtual_reader(card: Card | None = None) -> Iterator[VirtualReader]:
 
 
 @contextmanager
-def pcsc_reader(card: Card, host: str = "localhost", port: int = 35963, timeout: float = 10.0) -> Iterator[None]:
+def pcsc_reader(card: Powerable, host: str = "localhost", port: int = 35963, timeout: float = 10.0) -> Iterator[None]:
     """The card in pcscd's virtual reader (vpcd), where programs in any language see it.
 
     Inside the block pcscd has powered the card. Raise CardMute if it does not within `timeout` seconds, or

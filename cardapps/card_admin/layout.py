@@ -1,7 +1,6 @@
 """What the card administration applet (ADM) and its readers agree on: thai-card.md, sections 2 and 3.4."""
 
 import re
-from dataclasses import dataclass
 
 from ecitizen.errors import DecodeError, EncodeError
 from ecitizen.iso7816.access import FREE_TO_READ
@@ -31,7 +30,6 @@ CHIP_SERIAL = slice(13, 21)
 """Of the answer with its tag and length: fabrication date, serial number, batch."""
 
 
-@dataclass(frozen=True, slots=True)
 class LaserNumber:
     """Two letters and ten digits, padded with zero bytes."""
 

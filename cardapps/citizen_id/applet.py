@@ -21,7 +21,8 @@ class CitizenIdApplet(ThaiRecordApplet):
         """The applet's memory for this holder; raise EncodeError for what the layout can't hold."""
         if record.layout_version == layout.VERSION_0002:
             blocks = {number: bytearray(b" " * length) for number, length in layout.BLOCK_LENS_0002.items()}
-            fields, photo_field = layout.TEXT_FIELDS_0002, layout.PHOTO_0002
+            fields = (*layout.TEXT_FIELDS_0002, layout.VERSION_AGAIN_0002)
+            photo_field = layout.PHOTO_0002
         else:
             blocks = {0: bytearray(layout.RECORD_LEN)}
             fields, photo_field = layout.TEXT_FIELDS_0003, layout.PHOTO_0003

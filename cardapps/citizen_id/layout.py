@@ -54,6 +54,8 @@ TEXT_FIELDS_0002 = (
     *_identity(block=1),
     Field("address", 0x0004, 150, Parts(Address)),
 )
+VERSION_AGAIN_0002 = Field("layout_version", 0x0000, 4, TEXT, block=1)
+"""The record of 377 bytes begins with the version too; no reader is known to ask there."""
 PHOTO_0002 = Field(PHOTO_NAME, 0x017B, 5118, Text(), block=1)
 BLOCK_LENS_0002 = MappingProxyType({0: 154, 1: 5497})
 """Layout 0002 keeps version and address in block 0, all else in block 1 (one source; untested on plastic)."""

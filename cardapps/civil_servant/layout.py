@@ -42,7 +42,6 @@ class OfficerCodec(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
 class _OfficerNumber:
     """ASCII letters, digits and hyphens, 1 to 32."""
 
@@ -58,7 +57,6 @@ class _OfficerNumber:
         return value.encode("ascii")
 
 
-@dataclass(frozen=True, slots=True)
 class _Bilingual:
     """Two data objects, Thai and English, each UTF-8 without padding; an absent one is empty."""
 
@@ -74,7 +72,6 @@ class _Bilingual:
             raise EncodeError("the text has characters that UTF-8 can't hold") from None
 
 
-@dataclass(frozen=True, slots=True)
 class _Status:
     """One byte: 01 active, 02 retired, 03 suspended."""
 
@@ -88,7 +85,6 @@ class _Status:
         return _STATUS_CODES[value]
 
 
-@dataclass(frozen=True, slots=True)
 class _Date:
     """Eight ASCII digits YYYYMMDD of the Buddhist era, as in the other applications of the card."""
 

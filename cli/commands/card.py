@@ -9,15 +9,15 @@ if TYPE_CHECKING:
     from ecitizen.model import CardReading
     from ecitizen.ports import Driver
 
+    from ..language import Words
+
 WAIT_SECONDS = 2.0
 """How long a command waits for a card, unless told otherwise: a reader takes a moment to notice one."""
 
 
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def fill(parser: argparse.ArgumentParser) -> None:
     """Add the commands of this group."""
-    group = commands.add_parser("card", help="what is on a card").add_subparsers(
-        title="commands", metavar="COMMAND", required=True
-    )
+    group = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, prog="ecitizen card")
     read = group.add_parser("read", help="read the card's applications", description=read_card.__doc__)
     _add_reader(read)
     read.add_argument("--app", action="append", metavar="APP", help="read this application (may be repeated)")
@@ -81,11 +81,11 @@ def read_card(arguments: argparse.Namespace) -> ExitCode:
         bar.clear()
     complete = reading.complete
     if arguments.photo:
-        complete = _save_photo(reading, arguments.photo) and complete
+        complete = _save_photo(reading, arguments.photo, arguments.words) and complete
     if arguments.json:
         print_json(to_json(reading))
     else:
-        print("\n".join(reading_lines(reading, drivers)))
+        print("\n".join(reading_lines(reading, drivers, arguments.words)))
     return ExitCode.OK if complete else ExitCode.PROBLEMS
 
 
@@ -97,17 +97,18 @@ def _fields(arguments: argparse.Namespace, drivers: "tuple[Driver, ...]") -> lis
     return named or None
 
 
-def _save_photo(reading: "CardReading", path: str) -> bool:
+def _save_photo(reading: "CardReading", path: str, words: "Words") -> bool:
     """Save the portrait and say so; False if there is none."""
     from ..output import talk
     from ..photo import photo_of, save
 
+    _ = words.translate
     photo = photo_of(reading)
     if photo is None:
-        talk("The card gave no photo; nothing was saved.")
+        talk(_("The card gave no photo; nothing was saved."))
         return False
     save(photo, path)
-    talk(f"The photo was saved as {path}.")
+    talk(_("The photo was saved as {path}.").format(path=path))
     return True
 
 
@@ -125,14 +126,19 @@ def show_info(arguments: argparse.Namespace) -> ExitCode:
     if arguments.json:
         print_json({"schema_version": 1, **plain(info)})
         return ExitCode.OK
-    speed = (
-        f"{info.bits_per_second:,} bit/s at 4 MHz (Fi {info.fi}, Di {info.di})" if info.bits_per_second else "unknown"
-    )
-    print(f"Reader: {info.reader}")
+    _ = arguments.words.translate
+    speed = _("unknown")
+    if info.bits_per_second:
+        speed = _("{speed:,} bit/s at 4 MHz (Fi {fi}, Di {di})").format(
+            speed=info.bits_per_second, fi=info.fi, di=info.di
+        )
+    offered = _(" and ").join(info.protocols) or _("nothing readable")
+    used = _("{protocol} (the card offers {offered})").format(protocol=info.link.protocol, offered=offered)
+    print(f"{_('Reader')}: {info.reader}")
     print(f"ATR: {info.atr} ({info.historical})")
-    print(f"Protocol: {info.link.protocol} (the card offers {' and '.join(info.protocols) or 'nothing readable'})")
-    print(f"Link speed: {speed}")
+    print(f"{_('Protocol')}: {used}")
+    print(f"{_('Link speed')}: {speed}")
     for driver in installed_drivers():
-        present = "yes" if info.applications[driver.name] else "no"
-        print(f"{driver.title.th} · {driver.title.en} [{driver.name}]: {present}")
+        present = _("yes") if info.applications[driver.name] else _("no")
+        print(f"{arguments.words.choose(driver.title)} [{driver.name}]: {present}")
     return ExitCode.OK

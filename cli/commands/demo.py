@@ -15,11 +15,11 @@ PERSONA = "wanida"
 DEFAULT_OUT = "ecitizen-demo"
 
 
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    demo = commands.add_parser("demo", help="see it work: a card inserted, read and shown", description=run.__doc__)
-    demo.add_argument("--out", metavar="DIR", default=DEFAULT_OUT, help=f"where to save (default: {DEFAULT_OUT})")
-    demo.set_defaults(run=run)
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.description = run.__doc__
+    parser.add_argument("--out", metavar="DIR", default=DEFAULT_OUT, help=f"where to save (default: {DEFAULT_OUT})")
+    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:

@@ -17,11 +17,9 @@ POLL_SECONDS = 0.2
 PORT_DIGITS = 5
 
 
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def fill(parser: argparse.ArgumentParser) -> None:
     """Add the commands of this group."""
-    group = commands.add_parser("emulator", help="emulated cards for tests and training").add_subparsers(
-        title="commands", metavar="COMMAND", required=True
-    )
+    group = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, prog="ecitizen emulator")
     new = group.add_parser("new", help="make a card image", description=new_image.__doc__)
     new.add_argument("file", metavar="FILE", help="the card image to write")
     new.add_argument("--persona", metavar="NAME", required=True, help="whose card it is; see `emulator personas`")

@@ -14,15 +14,13 @@ SHOWN_MAX = 32
 """Bytes of a piece that are shown to a person; JSON has them all."""
 
 
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    explain = commands.add_parser(
-        "explain", help="say what bytes between a program and a card mean", description=run.__doc__
-    )
-    explain.add_argument("hex", nargs="+", metavar="HEX", help="bytes in hex; spaces and colons don't matter")
-    explain.add_argument("--as", dest="kind", choices=KINDS, help="what they are, where the guess is wrong")
-    explain.add_argument("--json", action="store_true", help="print JSON")
-    explain.set_defaults(run=run)
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.description = run.__doc__
+    parser.add_argument("hex", nargs="+", metavar="HEX", help="bytes in hex; spaces and colons don't matter")
+    parser.add_argument("--as", dest="kind", choices=KINDS, help="what they are, where the guess is wrong")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:

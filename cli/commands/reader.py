@@ -5,11 +5,9 @@ import argparse
 from ..exit_codes import ExitCode
 
 
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def fill(parser: argparse.ArgumentParser) -> None:
     """Add the commands of this group."""
-    group = commands.add_parser("reader", help="card readers of this machine").add_subparsers(
-        title="commands", metavar="COMMAND", required=True
-    )
+    group = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, prog="ecitizen reader")
     listing = group.add_parser("list", help="list the PC/SC readers and what is in them")
     listing.add_argument("--json", action="store_true", help="print JSON")
     listing.set_defaults(run=list_readers)

@@ -2,9 +2,10 @@
 
 import argparse
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ..exit_codes import ExitCode
@@ -16,21 +17,17 @@ RAW_TIMES = 2
 """How often --raw must be said: a raw trace of a real card is personal data."""
 
 
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    trace = commands.add_parser(
-        "trace",
-        help="run a command and write down what it says to the card",
-        description=run.__doc__,
-        usage="ecitizen trace [-h] [--json] [--raw --raw] [--out FILE] -- COMMAND ...",
-    )
-    trace.add_argument("--json", action="store_true", dest="json_lines", help="write JSON Lines in place of text")
-    trace.add_argument(
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.description = run.__doc__
+    parser.usage = "ecitizen trace [-h] [--json] [--raw --raw] [--out FILE] -- COMMAND ..."
+    parser.add_argument("--json", action="store_true", dest="json_lines", help="write JSON Lines in place of text")
+    parser.add_argument(
         "--raw", action="count", default=0, help="hide nothing, neither PINs nor personal data; must be given twice"
     )
-    trace.add_argument("--out", metavar="FILE", help="write the trace to this file, in place of standard error")
-    trace.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND ...", help="as in: -- card read")
-    trace.set_defaults(run=run)
+    parser.add_argument("--out", metavar="FILE", help="write the trace to this file, in place of standard error")
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="what to run, as in: -- card read")
+    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
@@ -46,11 +43,12 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from ..main import parser  # late: it imports this module
     from ..output import talk
 
+    _ = arguments.words.translate
     words = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     if not words:
         raise UsageError("trace what? Give a command behind --, as in: ecitizen trace -- card read")
     redaction = _redaction(arguments.raw)
-    inner = parser().parse_args(words)
+    inner = parser(only=words[0]).parse_args(words, argparse.Namespace(words=arguments.words))
     if inner.run is run:
         raise UsageError("a trace can't be traced; leave the second `trace` out")
     arguments.json = getattr(inner, "json", False)  # errors look as the command's own would
@@ -67,7 +65,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         inner.wrap = wrap
         code: ExitCode = inner.run(inner)
     if not sessions:
-        talk("This command did not talk to a card, so there is nothing in the trace.")
+        talk(_("This command did not talk to a card, so there is nothing in the trace."))
     return code
 
 
@@ -95,7 +93,7 @@ def _destination(path: str | None) -> Iterator[Callable[[str], object]]:
         return FileFailed(f"can't write {path}: {error.strerror or error}; choose another place")
 
     try:
-        file = open(path, "w", encoding="utf-8", opener=_for_the_owner)  # noqa: PTH123, SIM115 - closed below
+        file = open(path, "w", encoding="utf-8", opener=_for_the_owner)  # noqa: SIM115 - closed below
     except OSError as error:
         raise failed(error) from None
 
@@ -109,11 +107,13 @@ def _destination(path: str | None) -> Iterator[Callable[[str], object]]:
     try:
         yield write
     finally:
-        file.close()
+        with suppress(OSError):  # all was flushed, so this says nothing new
+            file.close()
 
 
 def _for_the_owner(path: str, flags: int) -> int:
     descriptor = os.open(path, flags, 0o600)
-    if hasattr(os, "fchmod"):  # a file that was there before keeps its mode otherwise
+    # A file that was there before keeps its mode otherwise; a device or a pipe must keep it.
+    if hasattr(os, "fchmod") and stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.fchmod(descriptor, 0o600)
     return descriptor

@@ -151,6 +151,14 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkLatency:
+    """Every answer takes the time that a real reader would need for it, at 4 MHz (`iso7816.link_time`)."""
+
+    def __str__(self) -> str:
+        return "latency=link"
+
+
+@dataclass(frozen=True, slots=True)
 class PowerCutAt:
     """The power goes while the card writes its memory: of write number `write`, from 1, `byte` bytes are written."""
 
@@ -176,6 +184,7 @@ Fault: TypeAlias = (
     | OtherResetAt
     | ReaderGoneAt
     | Latency
+    | LinkLatency
     | PowerCutAt
 )
 
@@ -196,6 +205,7 @@ FORMS: Mapping[str, str] = MappingProxyType(
         "reader-gone@N": "the reader is unplugged at command N (in this process only)",
         "latency=SECONDS": "every answer takes that long",
         "latency=SECONDS/byte": "every answer takes that long for each byte; latency=A+B/byte for both",
+        "latency=link": "every answer takes the time that a real reader would need for it",
         "power-cut@W:BYTES": "the power goes when write W to the card image has put down that many bytes",
     }
 )
@@ -228,6 +238,7 @@ _MAKERS: tuple[tuple[re.Pattern[str], Callable[..., Fault]], ...] = tuple(
         (rf"reader-gone@{_NUMBER}", lambda at: ReaderGoneAt(int(at))),
         (rf"latency={_SECONDS}", lambda seconds: Latency(float(seconds))),
         (rf"latency=(?:{_SECONDS}\+)?{_SECONDS}/byte", lambda first, each: Latency(float(first or 0), float(each))),
+        (r"latency=link", LinkLatency),
         (rf"power-cut@{_NUMBER}:{_NUMBER}", lambda write, byte: PowerCutAt(int(write), int(byte))),
     )
 )

@@ -13,6 +13,8 @@ from typing import Protocol
 
 from ..errors import CardMute, CardRemoved, CardReset, NoReader, UsageError
 from ..iso7816.apdu import CardProtocol
+from ..iso7816.atr import Atr
+from ..iso7816.link_time import LinkTiming
 from .faults import (
     AtExchange,
     ExtraAt,
@@ -20,6 +22,7 @@ from .faults import (
     FaultScript,
     GarbleAt,
     Latency,
+    LinkLatency,
     MuteAt,
     OtherResetAt,
     PowerCutAt,
@@ -120,7 +123,7 @@ class FaultyCard:
             raise
         for fault in due:
             answer = _spoiled(answer, fault)
-        self._take_time(script, len(command) + len(answer))
+        self._take_time(script, command, answer)
         return answer
 
     def _answer(self, command: bytes, due: Sequence[AtExchange], script: FaultScript) -> bytes:
@@ -138,10 +141,16 @@ class FaultyCard:
             raise _removed()
         return answer
 
-    def _take_time(self, script: FaultScript, byte_count: int) -> None:
-        latencies = [fault for fault in script.faults if isinstance(fault, Latency)]
-        if latencies:
-            self._sleep(sum(fault.seconds + fault.per_byte * byte_count for fault in latencies))
+    def _take_time(self, script: FaultScript, command: bytes, answer: bytes) -> None:
+        seconds = 0.0
+        for fault in script.faults:
+            if isinstance(fault, Latency):
+                seconds += fault.seconds + fault.per_byte * (len(command) + len(answer))
+            elif isinstance(fault, LinkLatency):
+                timing = LinkTiming(Atr.parse(self.atr), protocol=self.protocol)
+                seconds += timing.exchange_seconds(command, answer)
+        if seconds:
+            self._sleep(seconds)
 
     def _require_in(self) -> None:
         if self._out:

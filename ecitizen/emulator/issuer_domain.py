@@ -3,14 +3,17 @@
 So far it identifies the chip (CPLC); management of card content comes with personalisation.
 """
 
+import os
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from ..iso7816 import tlv
-from ..iso7816.apdu import CommandApdu, ResponseApdu
+from ..iso7816.apdu import NE_SHORT, CardProtocol, CommandApdu, ResponseApdu
 from ..iso7816.command import Ins
 from ..iso7816.files import TAG_DF_NAME, TAG_FCI
 from ..iso7816.status import StatusWord
 from .applet import Applet, Refusal, Selection, ok
+from .image import Value
 
 AID_ISSUER_DOMAIN = bytes.fromhex("A000000151000000")
 """Issuer security domain (GlobalPlatform Card Specification 2.3.1, H.6)."""
@@ -22,6 +25,9 @@ TAG_CPLC = 0x9F7F
 CPLC_LEN = 42
 CPLC_SERIAL = slice(10, 18)
 """Fabrication date, serial number and batch, which readers use as the card's number (thai-card.md, 3.4)."""
+
+CHALLENGE_LEN = 8
+"""What GET CHALLENGE gives to a host that names no length."""
 
 TAG_PROPRIETARY = 0xA5
 TAG_MAX_DATA_LEN = 0x9F65
@@ -47,18 +53,37 @@ class IssuerSecurityDomain(Applet):
         longest = tlv.encode(TAG_MAX_DATA_LEN, b"\xff")
         return tlv.encode(TAG_FCI, tlv.encode(TAG_DF_NAME, self.aid) + tlv.encode(TAG_PROPRIETARY, longest))
 
+    def __init__(
+        self,
+        memory: Mapping[str, Value],
+        protocol: CardProtocol,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        super().__init__(memory, protocol)
+        self._random_bytes = random_bytes
+
     def open(self) -> Selection:
         """It keeps nothing between commands."""
         return self
 
     def process(self, command: CommandApdu) -> ResponseApdu:
-        """GET DATA for the CPLC."""
+        """GET DATA for the CPLC, and GET CHALLENGE."""
         if command.cla not in {0x00, 0x80}:
             raise Refusal(StatusWord.CLASS_NOT_SUPPORTED)
         if command.ins == Ins.SELECT and command.cla == 0x00:
             raise Refusal(StatusWord.FILE_OR_APPLICATION_NOT_FOUND)
+        if command.ins == Ins.GET_CHALLENGE:
+            return self._get_challenge(command)
         if command.ins != Ins.GET_DATA:
             raise Refusal(StatusWord.INSTRUCTION_NOT_SUPPORTED)
         if command.p1 << 8 | command.p2 != TAG_CPLC:
             raise Refusal(StatusWord.REFERENCED_DATA_NOT_FOUND)
         return ok(tlv.encode(TAG_CPLC, self.content("cplc")))
+
+    def _get_challenge(self, command: CommandApdu) -> ResponseApdu:
+        """Random bytes, as many as are asked for (ISO/IEC 7816-4:2020, 11.5.3)."""
+        if command.p1 or command.p2:
+            raise Refusal(StatusWord.INCORRECT_PARAMETERS_P1_P2)
+        if command.data:
+            raise Refusal(StatusWord.WRONG_LENGTH)
+        return ok(self._random_bytes(min(command.ne or CHALLENGE_LEN, NE_SHORT)))

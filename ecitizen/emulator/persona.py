@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 
+from ..entry_points import entry_points
 from ..errors import ConfigError, UsageError
 from ..iso7816.apdu import CardProtocol
 from ..model import ApplicationRecord
@@ -29,7 +29,7 @@ class Persona:
 def installed_personas() -> dict[str, Persona]:
     """All personas by name. Raise ConfigError if two packages bring the same name."""
     found: dict[str, Persona] = {}
-    for entry in entry_points(group=GROUP_PERSONAS):
+    for entry in entry_points(GROUP_PERSONAS):
         source: Callable[[], Iterable[Persona]] = entry.load()
         for persona in source():
             if found.setdefault(persona.name, persona) is not persona:

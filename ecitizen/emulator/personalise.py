@@ -1,9 +1,9 @@
 """From a persona to a card: applets are found through entry points and given their memory."""
 
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 from typing import Any, Protocol
 
+from ..entry_points import entry_points
 from ..errors import ConfigError, ImageDamaged, UsageError
 from ..iso7816.apdu import CardProtocol
 from .applet import Applet
@@ -69,7 +69,7 @@ def card_from_image(image: CardImage) -> Card:
 
 
 def _modules(names: Any) -> dict[str, AppletModule]:
-    found = {entry.name: entry for entry in entry_points(group=GROUP_APPLETS)}
+    found = {entry.name: entry for entry in entry_points(GROUP_APPLETS)}
     wanted = list(names)
     absent = sorted(set(wanted) - found.keys())
     if absent:

@@ -50,16 +50,19 @@ def command_line(command: CommandApdu, known: Vocabulary, application: str | Non
 
     `application` is the one that is selected, if that is known; otherwise, all that know the command speak.
     """
-    name = instruction(command) or f"instruction {command.ins:02X}"
-    if command.cla & CLA_PROPRIETARY:
-        name += " (proprietary class)"
-    details = [f"{driver}: {words}" for driver, words in known.command_words(command, application)]
-    if not details:
-        details = [_select_words(command, known) or parameters(command) or ""]
-    line = f"{name}, {'; or '.join(details)}" if details[0] else name
-    if command.data and not _is_select(command) and not known.command_words(command, application):
-        line += f", {byte_count(len(command.data))} of data"
-    return line if command.ne is None else f"{line}, {_le_words(command)}"
+    name = instruction(command)
+    words = "; or ".join(f"{driver}: {words}" for driver, words in known.command_words(command, application))
+    if words:
+        pieces = [name, words]
+    else:
+        proprietary = " (proprietary class)" if command.cla & CLA_PROPRIETARY else ""
+        pieces = [
+            (name or f"instruction {command.ins:02X}") + proprietary,
+            _select_words(command, known) or parameters(command),
+            f"{byte_count(len(command.data))} of data" if command.data and not _is_select(command) else None,
+        ]
+    pieces.append(None if command.ne is None else _le_words(command))
+    return ", ".join(piece for piece in pieces if piece)
 
 
 def _le_words(command: CommandApdu) -> str:

@@ -11,6 +11,9 @@ _PRIVATE_CLASS = 0xC0
 _TEXT_MAX = 200
 """Longer text is cut: an explanation is not a dump."""
 
+_THAI = frozenset(map(chr, range(0x0E01, 0x0E5C)))
+"""The Thai letters; Windows-874 has typographic signs too, which are likelier no text at all."""
+
 _NAMES_AN_APPLICATION = frozenset({0x4F, 0x84})
 
 
@@ -42,7 +45,7 @@ def printable(data: bytes) -> str:
             words = text.decode(charset)
         except UnicodeDecodeError:
             continue
-        if words and words.isprintable():
+        if words and words.isprintable() and all(character.isascii() or character in _THAI for character in words):
             cut = f'"{words[:_TEXT_MAX]}"' + ("…" if len(words) > _TEXT_MAX else "")
             return f"{label}text {cut}"
     return ""

@@ -10,6 +10,7 @@ class Ins(IntEnum):
     """Instruction bytes (ISO/IEC 7816-4:2020, 5.4.2 and table 4.2)."""
 
     MANAGE_CHANNEL = 0x70
+    GET_CHALLENGE = 0x84
     SELECT = 0xA4
     READ_BINARY = 0xB0
     GET_RESPONSE = 0xC0

@@ -20,7 +20,7 @@ from .apdu import (
     ResponseApdu,
 )
 from .command import Ins
-from .status import StatusWord, is_valid
+from .status import StatusWord, is_success, is_valid, is_warning
 
 ROUNDS_MAX = 1024
 """How often one answer may go on with 61xx. Four times what 65,536 bytes in pieces of 256 need."""
@@ -28,6 +28,8 @@ ROUNDS_MAX = 1024
 _GET_RESPONSE_REFUSED = frozenset(
     {StatusWord.INCORRECT_PARAMETERS_P1_P2, StatusWord.WRONG_PARAMETERS_P1_P2, StatusWord.CLASS_NOT_SUPPORTED}
 )
+
+_CHAIN_GOES_ON = ResponseApdu(b"", StatusWord.NO_ERROR)
 
 Exchange = Generator[bytes, bytes, ResponseApdu]
 
@@ -52,8 +54,11 @@ def exchange(command: CommandApdu, link: LinkState) -> Exchange:
     *head, last = _split(command, link)
     for part in head:
         response = _parse((yield part.encode()))
-        if response.sw != StatusWord.NO_ERROR:
-            return response
+        if response == _CHAIN_GOES_ON:
+            continue
+        if response.data or is_success(response.sw) or is_warning(response.sw):
+            raise CardProtocolError("the card answered a command before it had all of it (chaining)")
+        return response
     response = yield from _send_corrected(last, link)
     if command.ne is None:
         return response

@@ -41,27 +41,18 @@ Transmit = Callable[[bytes], bytes]
 class Meddler:
     """A card that passes every command through `meddle`, and keeps the commands it got."""
 
-    def __init__(self, card: InsertableCard, meddle: Callable[[bytes, Transmit], bytes] | None = None) -> None:
+    def __init__(self, card: Card, meddle: Callable[[bytes, Transmit], bytes]) -> None:
         self._card = card
         self._meddle = meddle
+        self.protocol = card.protocol
+        self.power_on = card.power_on
+        self.power_off = card.power_off
+        self.reset = card.reset
         self.commands: list[str] = []
-
-    @property
-    def protocol(self) -> CardProtocol:
-        return self._card.protocol
-
-    def power_on(self) -> bytes:
-        return self._card.power_on()
-
-    def power_off(self) -> None:
-        self._card.power_off()
-
-    def reset(self) -> bytes:
-        return self._card.reset()
 
     def transmit(self, command: bytes) -> bytes:
         self.commands.append(command.hex().upper())
-        return self._meddle(command, self._card.transmit) if self._meddle else self._card.transmit(command)
+        return self._meddle(command, self._card.transmit)
 
 
 @cache

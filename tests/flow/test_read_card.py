@@ -15,7 +15,7 @@ from ecitizen.emulator.persona import Persona, find_persona, installed_personas
 from ecitizen.errors import UsageError
 from ecitizen.iso7816.apdu import CardProtocol
 from ecitizen.jsonio import to_json
-from ecitizen.model import CardReading, Problem
+from ecitizen.model import CardReading, CitizenId, Problem
 from ecitizen.testing import virtual_card
 from ecitizen.transport.virtual import VirtualReader
 from ecitizen.usecases.open_card import open_card

@@ -147,7 +147,7 @@ def test_a_card_that_always_answers_badly_is_told_once() -> None:
 
 @pytest.mark.parametrize("at", [1, 5, 20, 40])
 def test_another_programs_reset_means_reading_again(at: int) -> None:
-    resets = []
+    resets: list[int] = []
 
     def disturb(count: int) -> bytes | None:
         if count == at and not resets:

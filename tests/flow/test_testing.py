@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 import ecitizen
-from ecitizen import CardRemoved, NoCard, UsageError
+from ecitizen import CardRemoved, NoCard
 from ecitizen.emulator.persona import find_persona
-from ecitizen.errors import ConfigError
+from ecitizen.errors import ConfigError, UsageError
 from ecitizen.iso7816.apdu import CardProtocol
+from ecitizen.model import Sex
 from ecitizen.testing import pcsc_reader, virtual_card, virtual_reader
 
 README = Path(__file__).parents[2] / "README.md"
@@ -76,7 +77,7 @@ def test_a_reader_to_put_cards_into() -> None:
             ecitizen.read_card(reader)
     assert first is not None
     assert second is not None
-    assert (first.sex, second.sex) == (ecitizen.model.Sex.MALE, ecitizen.model.Sex.FEMALE)
+    assert (first.sex, second.sex) == (Sex.MALE, Sex.FEMALE)
 
 
 def test_a_swap_amid_a_session_is_a_removal() -> None:

@@ -51,6 +51,8 @@ class _Use:
             return ok(b"\xab" * (command.p1 << 8 | command.p2))
         if command.ins == 0x1A:
             return ResponseApdu(b"\x01\x02", 0x6282)
+        if command.ins in {0x60, 0x9F}:
+            raise AssertionError("no applet may ever get this instruction")
         raise Refusal(0x6D00)
 
 
@@ -298,6 +300,7 @@ def test_what_select_answers() -> None:
         ("FF10000017", "6E00"),
         ("FFA4040000", "6E00"),
         ("2010000017", "6E00"),
+        ("20A4040006A00000000102", "6E00"),
         ("3F10000017", "6E00"),
         ("8060000000", "6D00"),
         ("006F000000", "6D00"),

@@ -251,6 +251,14 @@ def test_an_error_in_the_middle_ends_the_chain() -> None:
     assert play(command, t1(), script) == ResponseApdu(b"", 0x6883)
 
 
+@pytest.mark.parametrize("answer", ["6102", "CAFE9000", "CAFE6A80", "6283", "63C3"])
+def test_an_answer_before_the_end_of_the_chain_is_a_breach(answer: str) -> None:
+    """Taken for a success, it would hide that the rest of the data was never sent."""
+    command = CommandApdu(0x00, 0xDB, 0x3F, 0xFF, b"\x55" * 300, ne=1)
+    with pytest.raises(CardProtocolError, match="chaining"):
+        play(command, t0(), [("10DB3FFFFF" + "55" * 255, answer)])
+
+
 def test_exactly_255_bytes_need_no_chain() -> None:
     command = CommandApdu(0x00, 0xDB, 0x3F, 0xFF, b"\x55" * 255)
     assert play(command, t0(), [("00DB3FFFFF" + "55" * 255, "9000")]).sw == 0x9000
@@ -303,6 +311,8 @@ def test_more_data_than_asked_for_is_a_breach() -> None:
         play(read_binary(0, 4), t1(), [("00B0000004", "01020304059000")])
     with pytest.raises(CardProtocolError, match="more than it was asked"):
         play(THAI_READ, t0(), [(THAI_READ_HEX, "610D"), ("00C000000D", "31" * 14 + "9000")])
+    with pytest.raises(CardProtocolError, match="more than it was asked"):
+        play(read_binary(0, 4), t0(), [("00B0000004", "6C08"), ("00B0000008", "31" * 9 + "9000")])
 
 
 # --- any card ---

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecitizen.emulator.control import COMMANDS, MAX_CONNECTIONS, MAX_LINE_LEN
 from ecitizen.emulator.faults import (
     FORMS,
     ExtraAt,
@@ -14,6 +15,7 @@ from ecitizen.emulator.faults import (
     FaultScript,
     GarbleAt,
     Latency,
+    LinkLatency,
     MuteAt,
     OtherResetAt,
     PowerCutAt,
@@ -93,6 +95,7 @@ TEXTS: dict[str, Fault] = {
     "latency=0": Latency(),
     "latency=0.0001/byte": Latency(per_byte=0.0001),
     "latency=0.05+0.0001/byte": Latency(0.05, 0.0001),
+    "latency=link": LinkLatency(),
     "power-cut@2:17": PowerCutAt(2, 17),
 }
 
@@ -278,7 +281,7 @@ def test_garbling_is_the_same_on_every_machine_and_the_seed_matters() -> None:
     for seed in range(3):
         card, _ = powered(GarbleAt(1, seed))
         garbled.append(card.transmit(COMMAND).hex())
-    assert garbled == ["011203049000", "GG", "010201049000"]
+    assert garbled == ["011203049000", "010203049080", "010201049000"]
 
 
 def test_a_reset_that_nobody_is_told_of() -> None:
@@ -325,6 +328,17 @@ def test_latency_is_slept_in_the_clock_that_was_given() -> None:
     card.transmit(COMMAND)
     card.transmit(COMMAND)
     assert slept == [0.5 + 0.25 * (len(COMMAND) + len(ANSWER)), 0.5 + 0.25 * (len(COMMAND) + 2)]
+
+
+def test_link_latency_is_the_time_of_the_link() -> None:
+    slept: list[float] = []
+    inner = Card()
+    inner.protocol = CardProtocol.T0
+    card = FaultyCard(inner, [LinkLatency()], sleep=slept.append)
+    card.power_on()
+    card.transmit(COMMAND)
+    characters = 5 + 1 + 4 + 2  # header, procedure byte, data, status word; 12 bits each, 372 clocks a bit, 4 MHz
+    assert slept == [pytest.approx(characters * 12 * 372 / 4_000_000, rel=0.1)]
 
 
 def test_faults_of_one_exchange_are_played_in_the_order_of_the_list() -> None:
@@ -434,6 +448,15 @@ def test_power_cut_while_the_journal_is_folded(tmp_path: Path, byte: int) -> Non
     assert stored(path) == NEW
 
 
+def test_without_a_power_cut_it_is_a_disk(tmp_path: Path) -> None:
+    path = tmp_path / "card.json"
+    disk = FaultyDisk([PowerCutAt(4, 0)])
+    with CardImage.create(path, OLD, disk=disk) as image:
+        change(image)
+    assert disk.script.writes == 3
+    assert stored(path) == NEW
+
+
 def test_without_power_nothing_is_written_any_more(tmp_path: Path) -> None:
     path = tmp_path / "card.json"
     with pytest.raises(CardRemoved):
@@ -475,3 +498,18 @@ def test_a_power_cut_while_the_card_writes_is_a_removal_for_its_reader(tmp_path:
         assert (script.exchanges, script.writes) == (3, 2)
     assert stored(path) == NEW
     assert inner.events == ["on", "command", "command", "off", "off"]
+
+
+# The page about them
+
+PAGE = (Path(__file__).parents[2] / "docs" / "faults.md").read_text("utf-8")
+
+
+def test_the_page_has_every_fault_and_every_command_of_the_control() -> None:
+    forms = [row.split("|")[1].strip(" `") for row in PAGE.splitlines() if row.startswith("| `")]
+    assert forms == list(FORMS)
+    for kind in {type(fault).__name__ for fault in TEXTS.values()}:
+        assert f"`{kind}(" in PAGE
+    for name in COMMANDS:
+        assert f"ecitizen emulator control run/control {name}" in PAGE
+    assert f"A line has at most {MAX_LINE_LEN:,} bytes, and {MAX_CONNECTIONS} programs" in PAGE

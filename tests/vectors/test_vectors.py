@@ -175,3 +175,4 @@ def test_commands_of_the_layouts() -> None:
     assert card_admin.get_state().encode() == bytes.fromhex("80000000 17")
     assert card_admin.get_cplc().encode() == bytes.fromhex("80CA9F7F 2D")
     assert [thai_record.sfi_of(block) for block in (0, 1)] == [1, 2]
+    assert [thai_record.fid_of(block) for block in (0, 1)] == [0x0101, 0x0102]

@@ -25,13 +25,17 @@ PHOTO_LEN = 5118
 """The photo field."""
 
 SPACE = 0x20
+
+QUALITIES = (72, 64, 56, 48)
+"""What is tried, best first: fewer bytes of scan have fewer edges."""
 BEAM = 150
 """How many encodings are kept alive."""
 REACH = 2
 """How many bytes before an edge the picture may be changed."""
-NEEDLESS_COST = 8
 TAIL = 8
 """How many zeros after the last other value of a block may be changed."""
+NEEDLESS_COST = 8
+"""What a needless symbol costs, against the squared difference that a change makes."""
 
 
 def chunk_edges(length: int) -> frozenset[int]:
@@ -52,7 +56,7 @@ class Track(NamedTuple):
     start: int
     """Where the scan begins in the file."""
     cost: int = 0
-    """How far the picture was changed, in squared differences; a needless symbol costs `NEEDLESS_COST`."""
+    """How far the picture was changed, in squared differences."""
     data: bytes = b""
     """The whole bytes of the scan."""
     pending: Bits = (0, 0)
@@ -108,11 +112,12 @@ class Track(NamedTuple):
         extra = jpeg.magnitude(value)
         return track and track.appended(table.code(self.zeros % 16 << 4 | extra[1], extra), cost)
 
-    def ended(self, room: int, table: HuffmanTable) -> "Iterator[Track]":
+    def ended(self, room: int, table: HuffmanTable) -> Iterator["Track"]:
         """End a block that has `room` values to go, all zero: at once, or after some needless symbols."""
-        track: Track | None = Track(self.start, self.cost, self.data, self.pending, self.means)
-        if not room and track:
-            yield track
+        whole = Track(self.start, self.cost, self.data, self.pending, self.means)
+        if not room:
+            yield whole
+        track: Track | None = whole
         while room > 0 and track:
             ended = track.appended(table.code(jpeg.END_OF_BLOCK, (0, 0)))
             if ended:
@@ -122,17 +127,22 @@ class Track(NamedTuple):
 
 
 def portrait_with_edges(image: Image.Image, size: int) -> bytes:
-    """Compress a picture to about `size` bytes, with spaces around all edges; raise UsageError if that can't be."""
+    """Compress a picture to about `size` bytes, with spaces around all edges; raise UsageError if that can't be.
+
+    `image` has the size `sheet.CANVAS`. Takes about half a minute.
+    """
     blocks = jpeg.spectrum(image)
-    for quality in range(80, 30, -4):
+    for quality in QUALITIES:
         steps = jpeg.quantisation(quality)
         rounded = jpeg.quantised(blocks, steps)
         tables = Tables.fitted(rounded)
-        scan_len = len(jpeg.scan(rounded, tables))
+        scan_len = len(jpeg.scan(rounded, tables)) * 8 // 7  # needless symbols make it longer
         head = _head(jpeg.table_segments(steps, tables), size - scan_len - len(jpeg.EOI))
         scan = head and _steered_scan(rounded, tables, steps, len(head))
-        if head and scan and not EDGES & {len(head + scan), len(head + scan) + 1}:
-            return head + scan + jpeg.EOI
+        if head and scan:
+            data = head + scan + jpeg.EOI
+            if len(data) <= PHOTO_LEN and all(data[offset] == SPACE for offset in chunk_edges(len(data))):
+                return data
     raise UsageError("no quality gives this picture spaces at all chunk edges; make it plainer")
 
 
@@ -165,9 +175,7 @@ def _placed(head: bytes, segment: bytes) -> bytes | None:
     return None
 
 
-def _steered_scan(
-    blocks: Sequence[Block], tables: Tables, steps: Sequence[Sequence[int]], start: int
-) -> bytes | None:
+def _steered_scan(blocks: Sequence[Block], tables: Tables, steps: Sequence[Sequence[int]], start: int) -> bytes | None:
     """Encode the scan so that it has a space at every edge; None if the search runs dry."""
     tracks = [Track(start)]
     for block in blocks:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from ecitizen.errors import UsageError
 
-from .figure import HEIGHT, WIDTH
+from .sheet import HEIGHT, WIDTH
 
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
 APP0, COM, DQT, SOF0, DHT, SOS = 0xE0, 0xFE, 0xDB, 0xC0, 0xC4, 0xDA
@@ -262,7 +262,7 @@ def table_segments(steps: Sequence[Sequence[int]], tables: Tables) -> list[bytes
 def compressed(image: Image.Image, size: int, comment: bytes) -> bytes:
     """Compress a picture as well as `size` bytes allow, filling up to exactly that with spaces after the comment.
 
-    `image` has the size `figure.CANVAS`; the comment becomes a COM segment before all tables. Raise UsageError if
+    `image` has the size `sheet.CANVAS`; the comment becomes a COM segment before all tables. Raise UsageError if
     the picture doesn't fit.
     """
     blocks = spectrum(image)

@@ -1,0 +1,72 @@
+"""Entry points of installed packages, found by reading their metadata files.
+
+The standard library's importlib.metadata does the same, but importing it loads an e-mail parser, which takes longer
+than reading a whole card. It is still asked where the files are not where pip puts them.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any, NamedTuple
+
+_METADATA_FOLDERS = (".dist-info", ".egg-info")
+_FILE = "entry_points.txt"
+
+
+class EntryPoint(NamedTuple):
+    """One object that an installed package offers under a name."""
+
+    name: str
+    value: str
+    """`module:attribute`."""
+
+    def load(self) -> Any:
+        """Import the module and give the object."""
+        module, _, attribute = self.value.partition(":")
+        found: Any = import_module(module)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+        return found
+
+
+def entry_points(group: str) -> list[EntryPoint]:
+    """What installed packages offer in this group; of a package installed twice, what comes first on the path."""
+    found: dict[tuple[str, str], EntryPoint] = {}
+    for package, lines in _metadata():
+        for entry in _section(lines, group):
+            found.setdefault((package, entry.name), entry)
+    if found:
+        return list(found.values())
+    from importlib.metadata import entry_points as ask  # late: slow, see above
+
+    return [EntryPoint(entry.name, entry.value) for entry in ask(group=group)]
+
+
+def _metadata() -> Iterator[tuple[str, list[str]]]:
+    """Name of a package, and the lines of its entry points file, for every package that has one."""
+    for folder in sys.path:
+        try:
+            names = os.listdir(folder or ".")  # noqa: PTH208 - pathlib is slow to import, too
+        except OSError:
+            continue  # a zip file or a folder that is not there
+        for name in sorted(names):
+            stem, suffix = os.path.splitext(name)  # noqa: PTH122
+            if suffix in _METADATA_FOLDERS:
+                try:
+                    with open(os.path.join(folder, name, _FILE), encoding="utf-8") as file:  # noqa: PTH118, PTH123
+                        yield stem.split("-")[0].casefold(), file.read().splitlines()
+                except OSError:
+                    continue  # a package without entry points
+
+
+def _section(lines: list[str], group: str) -> Iterator[EntryPoint]:
+    """The entries of one section of an INI file."""
+    here = False
+    for line in lines:
+        text = line.strip()
+        if text.startswith("["):
+            here = text == f"[{group}]"
+        elif here and "=" in text and not text.startswith("#"):
+            name, _, value = text.partition("=")
+            yield EntryPoint(name.strip(), value.split("[")[0].strip())

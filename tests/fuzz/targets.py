@@ -1,0 +1,15 @@
+"""All fuzz targets by name."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from . import cards, files, messages, records
+from .target import Target
+
+TARGETS: Mapping[str, Target] = MappingProxyType(
+    {
+        target.name: target
+        for module in (messages, records, files, cards)
+        for target in module.TARGETS
+    }
+)
