@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test lint bench fuzz mutate soak clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -27,6 +27,16 @@ lint: setup ## check style, types and the arrows between packages
 
 bench: setup ## measure what the documentation claims
 	@set -e; for script in $(wildcard bench/*.py); do echo "== $$script"; $(BIN)/python "$$script"; done
+
+fuzz: setup ## fuzz the card and every parser (RUNS=20000 for each target; network once, for atheris)
+	@$(BIN)/python -c "import atheris" 2>/dev/null || $(BIN)/python -m pip install -q -c constraints.txt -e ".[fuzz]"
+	$(BIN)/python -m tests.fuzz --runs $(or $(RUNS),20000)
+
+mutate: setup ## change every constant that card and reader share; a vector or transcript must notice each
+	$(BIN)/python -m tests.mutation
+
+soak: setup ## ten thousand insertions with faults, and removal at every exchange through pcscd (ten minutes)
+	$(BIN)/python -m tests.soak
 
 clean: ## remove what tests, builds and the demo left, and have `setup` look again
 	rm -rf build dist demo-out .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -6,15 +6,21 @@ machine lacks say so and are left out.
 
 import json
 import os
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from ecitizen.emulator.image import CardImage
 from ecitizen.emulator.pcscd import PrivatePcscd, missing
-from ecitizen.iso7816.apdu import CommandApdu
+from ecitizen.emulator.persona import find_persona
+from ecitizen.emulator.personalise import sections_for
+from ecitizen.iso7816.apdu import CardProtocol, CommandApdu
 from ecitizen.session import CardSession
-from ecitizen.testing import pcsc_reader, virtual_card
+from ecitizen.testing import virtual_card
 from ecitizen.transport import pcsc
 
 COMMAND = bytes.fromhex("0084000008")
@@ -60,11 +66,23 @@ def vicc_system() -> Callable[[bytes], bytes] | None:
     return execute
 
 
+@contextmanager
+def card_in_its_own_process(image: Path, port: int) -> Iterator[None]:
+    """The emulated card as other programs meet it; inside this process it would wait for our own interpreter lock."""
+    CardImage.create(image, sections_for(find_persona("somchai"), CardProtocol.T0)).close()
+    command = [sys.executable, "-m", "cli", "emulator", "run", str(image), "--vpcd", f"localhost:{port}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout
+        process.stdout.readline()
+        yield
+        process.terminate()
+
+
 def through_pcscd() -> dict[str, float]:
     """Bare pyscard and our session on the same connection, batch by batch in turn."""
-    with PrivatePcscd() as daemon:
+    with PrivatePcscd() as daemon, tempfile.TemporaryDirectory() as folder:
         os.environ.update(daemon.environment)
-        with pcsc_reader(virtual_card("somchai"), port=daemon.ports[0]):
+        with card_in_its_own_process(Path(folder) / "somchai.card", daemon.ports[0]):
             transport = pcsc.connect(daemon.reader_names[0], wait=5.0)
             with CardSession(transport) as session:
                 from smartcard import scard

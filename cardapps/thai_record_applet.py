@@ -5,6 +5,7 @@ from typing import Any
 
 from ecitizen.emulator.applet import Applet, Refusal, Selection, ok, require
 from ecitizen.emulator.filesystem import FileSelection, TransparentFile
+from ecitizen.errors import ImageDamaged
 from ecitizen.iso7816.apdu import CardProtocol, CommandApdu, ResponseApdu
 from ecitizen.iso7816.command import Ins
 from ecitizen.iso7816.status import StatusWord
@@ -13,6 +14,8 @@ from . import thai_record
 from .fields import Field, encode_field
 
 BLOCK_PREFIX = "block"
+BLOCKS_MAX = 30
+"""Each block is an EF, and short EF identifiers go from 1 to 30 (ISO/IEC 7816-4:2020, 7.3.2)."""
 
 
 def write_fields(fields: Iterable[Field], record: Any, blocks: dict[int, bytearray]) -> None:
@@ -31,6 +34,8 @@ class ThaiRecordApplet(Applet):
 
     def __init__(self, memory: Any, protocol: CardProtocol) -> None:
         super().__init__(memory, protocol)
+        if len(self.memory) > BLOCKS_MAX:
+            raise ImageDamaged(f"the image's section {self.name} has more than {BLOCKS_MAX} blocks; make a new image")
         numbers = range(max(len(self.memory), 1))
         self._blocks = {number: self.content(f"{BLOCK_PREFIX}{number}") for number in numbers}
         self._files = [

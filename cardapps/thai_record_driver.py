@@ -49,18 +49,26 @@ class RecordReader:
     def fetch_fields(self, fields: Iterable[Field], bonus: Field | None = None) -> Iterator[None]:
         """Read what is missing of the fields; yield after each piece.
 
+        A card may give less than it was asked for, so this goes on while something is missing and something came.
         `bonus` is a field to be read later: where a read has room, it takes along a piece of it.
         """
-        wanted: dict[int, list[Span]] = {}
+        table, before = list(fields), -1
+        while (missing := self._missing(table)) and (left := _len_of(missing)) != before:
+            before = left
+            for number, spans in missing.items():
+                reads = plan_reads(spans, self.longest)
+                if bonus is not None and bonus.block == number and not self._standard:
+                    reads = widen(reads, Span(bonus.offset, bonus.end), READ_LEN_MAX)
+                for span in reads:
+                    yield from self.fetch(number, span)
+
+    def _missing(self, fields: Iterable[Field]) -> dict[int, list[Span]]:
+        """What is not known of the fields, by block."""
+        missing: dict[int, list[Span]] = {}
         for field in fields:
-            gaps = self.block(field.block).gaps(Span(field.offset, field.end))
-            wanted.setdefault(field.block, []).extend(gaps)
-        for number, spans in wanted.items():
-            reads = plan_reads(spans, self.longest)
-            if bonus is not None and bonus.block == number and not self._standard:
-                reads = widen(reads, Span(bonus.offset, bonus.end), READ_LEN_MAX)
-            for span in reads:
-                yield from self.fetch(number, span)
+            if gaps := self.block(field.block).gaps(Span(field.offset, field.end)):
+                missing.setdefault(field.block, []).extend(gaps)
+        return missing
 
     def fetch(self, number: int, span: Span) -> Iterator[None]:
         """Read a span of a block; yield after each piece. A refusal ends it and stands in `refusals`."""
@@ -104,4 +112,9 @@ class RecordReader:
             self.block(number).put(start, data)
             yield
             if len(data) < length:
-                return  # the record ends here
+                return  # the record ends here, or the card gives less at a time
+
+
+def _len_of(missing: dict[int, list[Span]]) -> int:
+    """How many bytes are missing."""
+    return sum(span.end - span.start for spans in missing.values() for span in spans)

@@ -1,6 +1,7 @@
 """Read, emulate and issue multi-application smart identity cards.
 
-What a kiosk needs is here: `list_readers`, `open_card`, `read_card`, and the values and errors that they give.
+What a kiosk needs is here: `Station` watches readers and reads every card that comes; `list_readers`, `open_card` and
+`read_card` do one thing once; and the values, events and errors that they give.
 Names are imported when they are first used, so that `import ecitizen` costs next to nothing.
 """
 
@@ -26,6 +27,17 @@ if TYPE_CHECKING:
     from .model import Photo as Photo
     from .model import Problem as Problem
     from .session import CardSession as CardSession
+    from .station import CardInserted as CardInserted
+    from .station import CardRead as CardRead
+    from .station import CardTaken as CardTaken
+    from .station import DataArrived as DataArrived
+    from .station import Failed as Failed
+    from .station import ReaderAttached as ReaderAttached
+    from .station import ReaderGone as ReaderGone
+    from .station import ReadProgress as ReadProgress
+    from .station import Station as Station
+    from .station import StationEvent as StationEvent
+    from .station import StationSettings as StationSettings
     from .transport.base import ReaderInfo as ReaderInfo
     from .transport.virtual import VirtualReader as VirtualReader
     from .usecases.open_card import list_readers as list_readers
@@ -55,6 +67,17 @@ _HOME = {
     "Photo": "model",
     "Problem": "model",
     "CardSession": "session",
+    "CardInserted": "station",
+    "CardRead": "station",
+    "CardTaken": "station",
+    "DataArrived": "station",
+    "Failed": "station",
+    "ReaderAttached": "station",
+    "ReaderGone": "station",
+    "ReadProgress": "station",
+    "Station": "station",
+    "StationEvent": "station",
+    "StationSettings": "station",
     "ReaderInfo": "transport.base",
     "VirtualReader": "transport.virtual",
     "list_readers": "usecases.open_card",

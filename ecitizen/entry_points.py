@@ -51,10 +51,10 @@ def _metadata() -> Iterator[tuple[str, list[str]]]:
         except OSError:
             continue  # a zip file or a folder that is not there
         for name in sorted(names):
-            stem, suffix = os.path.splitext(name)  # noqa: PTH122
-            if suffix in _METADATA_FOLDERS:
+            if name.endswith(_METADATA_FOLDERS):
                 try:
                     with open(os.path.join(folder, name, _FILE), encoding="utf-8") as file:  # noqa: PTH118, PTH123
+                        stem, _ = os.path.splitext(name)  # noqa: PTH122
                         yield stem.split("-")[0].casefold(), file.read().splitlines()
                 except OSError:
                     continue  # a package without entry points

@@ -27,13 +27,14 @@ from .errors import (
     EcitizenError,
     NoCard,
     NoReader,
+    PcscUnavailable,
     ReaderBusy,
     TransmitFailed,
 )
 from .model import ApplicationRecord, CardReading, Problem
 from .ports import PhotoCache
 from .session import CardSession
-from .transport.base import ReaderInfo, ReaderSource
+from .transport.base import ReaderInfo, ReaderSource, Transport
 from .usecases.read_card import DataRead, Progress, ReadFinished, check_request, stream_card
 
 
@@ -124,7 +125,7 @@ class StationSettings:
 
 
 _BAD_FIRST_ANSWERS = (CardMute, CardProtocolError, TransmitFailed, AppNotFound)
-_GONE = (CardRemoved, NoCard, NoReader)
+_GONE = (CardRemoved, NoCard, NoReader, PcscUnavailable)
 
 
 class Station:
@@ -132,6 +133,7 @@ class Station:
 
     `source` is where readers come from: PC/SC unless given. `on_event` is called in a thread of the station; an
     exception that it raises stops the station and comes out of `stop`, that is, at the end of the `with` block.
+    `wrap` is put around the transport to every card, as a TracingTransport may be.
     `stopping` is set once the station is to end. Raise UsageError for applications or fields that do not exist.
     """
 
@@ -142,12 +144,14 @@ class Station:
         source: ReaderSource | None = None,
         on_event: Callable[[StationEvent], None] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        wrap: Callable[[Transport], Transport] | None = None,
     ) -> None:
         self.settings = settings or StationSettings()
         check_request(self.settings.apps, self.settings.fields)
         self._source = source or _pcsc_source()
         self._on_event = on_event
         self._clock = clock
+        self._wrap = wrap
         self._events: queue.SimpleQueue[StationEvent | None] = queue.SimpleQueue()
         self.stopping = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -250,7 +254,7 @@ class Station:
             self._emit(CardInserted(moment=self._clock(), reader=place.alias, atr=state.atr))
         if place.waiting and place.free:
             place.waiting = False
-            place.begin_visit(_Visit(self._source, place.name, place.alias, self.settings, self._emit, self._clock))
+            place.begin_visit(_Visit(self._connect, place.name, place.alias, self.settings, self._emit, self._clock))
         elif place.visit is not None and place.occupied:
             place.visit.check_silence()
 
@@ -267,6 +271,10 @@ class Station:
             return name
         folded = name.casefold()
         return next((alias for alias, part in self.settings.aliases.items() if part.casefold() in folded), None)
+
+    def _connect(self, name: str) -> Transport:
+        transport = self._source.connect(name)
+        return self._wrap(transport) if self._wrap else transport
 
     def _emit(self, event: StationEvent) -> None:
         self._events.put(event)
@@ -312,7 +320,7 @@ class _Visit:
 
     def __init__(
         self,
-        source: ReaderSource,
+        connect: Callable[[str], Transport],
         name: str,
         alias: str,
         settings: StationSettings,
@@ -320,20 +328,26 @@ class _Visit:
         clock: Callable[[], datetime],
     ) -> None:
         self.over = threading.Event()
-        self._source = source
+        self._connect = connect
         self._name = name
         self._alias = alias
         self._settings = settings
         self._emit_event = emit
         self._clock = clock
         self._heard = time.monotonic()
+        self._reserving = False
+        """Connecting: PC/SC lets us wait without limit while another program is in a transaction."""
         self._working = True
 
     def check_silence(self) -> None:
-        """Called by the watching thread: a card that has brought nothing for too long is mute."""
-        if self._working and time.monotonic() - self._heard > self._settings.card_silence and not self.over.is_set():
-            error = CardMute("the card stopped answering; take it out, clean its contacts and insert it again")
-            self._emit(Failed(moment=self._clock(), reader=self._alias, error=error))
+        """Called by the watching thread: a card that has brought nothing for too long is mute, or reserved."""
+        if not self._working or self.over.is_set() or time.monotonic() - self._heard <= self._settings.card_silence:
+            return
+        if self._reserving:  # told once; the card is read when the other program has done
+            self._heard = float("inf")
+            self._fail(ReaderBusy("another program keeps the card reserved; wait for it, or close that program"))
+        else:
+            self._fail(CardMute("the card stopped answering; take it out, clean its contacts and insert it again"))
             self.over.set()
 
     def run(self) -> None:
@@ -344,7 +358,7 @@ class _Visit:
         except _GONE:
             pass  # the watching thread sees it too, and says so
         except EcitizenError as error:
-            self._emit(Failed(moment=self._clock(), reader=self._alias, error=error))
+            self._fail(error)
         finally:
             self._working = False
 
@@ -353,7 +367,7 @@ class _Visit:
         left = self._settings.retries
         busy_until = time.monotonic() + self._settings.busy_patience
         while not self.over.is_set():
-            self._heard = time.monotonic()
+            self._reserving, self._heard = True, time.monotonic()
             try:
                 reading = self._read(reset=left < self._settings.retries)
             except ReaderBusy:
@@ -373,13 +387,13 @@ class _Visit:
     def _read(self, *, reset: bool) -> CardReading:
         settings = self._settings
         reading: CardReading | None = None
-        with CardSession(self._source.connect(self._name)) as session:
+        with CardSession(self._connect(self._name)) as session:
             if reset:
                 session.reset()
             for event in stream_card(
                 session, apps=settings.apps, fields=settings.fields, photo=settings.photo, photos=settings.photos
             ):
-                self._heard = time.monotonic()
+                self._reserving, self._heard = False, time.monotonic()
                 if self.over.is_set():
                     raise CardRemoved("the card was taken out while it was read")
                 if isinstance(event, Progress):
@@ -405,6 +419,9 @@ class _Visit:
                     reading = event.reading
         assert reading is not None
         return reading
+
+    def _fail(self, error: EcitizenError) -> None:
+        self._emit(Failed(moment=self._clock(), reader=self._alias, error=error))
 
     def _emit(self, event: StationEvent) -> None:
         if not self.over.is_set():

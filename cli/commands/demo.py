@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from ecitizen.emulator.card import Card
     from ecitizen.transport.virtual import VirtualReader
 
+    from ..language import Words
+
 PERSONA = "wanida"
 DEFAULT_OUT = "ecitizen-demo"
 
@@ -41,34 +43,39 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from ..output import reading_lines, talk
     from ..photo import photo_of, save, write_file
 
+    _ = arguments.words.translate
     folder = Path(arguments.out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileFailed(f"can't make the folder {folder}: {error.strerror}; choose another with --out") from None
-    with _inserted(virtual_card(PERSONA)) as reader, open_card(reader, wait=5.0, wrap=arguments.wrap) as session:
+    card = _inserted(virtual_card(PERSONA), arguments.words)
+    with card as reader, open_card(reader, wait=5.0, wrap=arguments.wrap) as session:
         reading = read_card(session)
-    print("\n".join(reading_lines(reading, installed_drivers())))
+    print("\n".join(reading_lines(reading, installed_drivers(), arguments.words)))
     photo = photo_of(reading)
     if photo is not None:
         save(photo, folder / f"{PERSONA}.jpg")
     write_file(folder / f"{PERSONA}.json", json.dumps(to_json(reading), ensure_ascii=False, indent=2).encode() + b"\n")
-    talk(f"\nSaved: {folder / PERSONA}.jpg (the portrait) and {folder / PERSONA}.json (the same facts for programs).")
+    saved = _("Saved: {name}.jpg (the portrait) and {name}.json (the same facts for programs).")
+    talk(f"\n{saved.format(name=folder / PERSONA)}")
     return ExitCode.OK if reading.complete else ExitCode.PROBLEMS
 
 
-def _inserted(card: "Card") -> "AbstractContextManager[str | VirtualReader]":
+def _inserted(card: "Card", words: "Words") -> "AbstractContextManager[str | VirtualReader]":
     """The card in a reader: a PC/SC one where that can be had."""
     from ecitizen.emulator.pcscd import missing
     from ecitizen.testing import virtual_reader
 
     from ..output import talk
 
+    _ = words.translate
     lacking = missing() + _lacking_binding()
     if lacking:
-        talk(f"Real PC/SC can't be had here (missing: {', '.join(lacking)}), so the card is read in this process.\n")
+        text = _("Real PC/SC can't be had here (missing: {lacking}), so the card is read in this process.")
+        talk(f"{text.format(lacking=', '.join(lacking))}\n")
         return virtual_reader(card)
-    return _in_real_reader(card)
+    return _in_real_reader(card, words)
 
 
 def _lacking_binding() -> list[str]:
@@ -78,7 +85,7 @@ def _lacking_binding() -> list[str]:
 
 
 @contextmanager
-def _in_real_reader(card: "Card") -> Iterator[str]:
+def _in_real_reader(card: "Card", words: "Words") -> Iterator[str]:
     """A private PC/SC daemon with a virtual reader, and the card in it; gives the reader's name."""
     import os
 
@@ -87,9 +94,10 @@ def _in_real_reader(card: "Card") -> Iterator[str]:
 
     from ..output import talk
 
+    _ = words.translate
     with PrivatePcscd() as daemon:
         os.environ.update(daemon.environment)  # libpcsclite looks here for the daemon's socket
-        talk(f"A PC/SC daemon of our own runs, with the reader {daemon.reader_names[0]!r}.")
+        talk(_("A PC/SC daemon of our own runs, with the reader {name!r}.").format(name=daemon.reader_names[0]))
         with pcsc_reader(card, port=daemon.ports[0]):
-            talk(f"The card of {PERSONA} is in it. Reading through PC/SC…\n")
+            talk(_("The card of {persona} is in it. Reading through PC/SC…").format(persona=PERSONA) + "\n")
             yield daemon.reader_names[0]

@@ -81,12 +81,12 @@ def new_image(arguments: argparse.Namespace) -> ExitCode:
 
     from ..output import talk
 
+    _ = arguments.words.translate
     persona = find_persona(arguments.persona)
     sections = sections_for(persona, CardProtocol[arguments.protocol.upper()])
     CardImage.create(arguments.file, sections, overwrite=arguments.force).close()
-    talk(
-        f"{arguments.file} is the card of {persona.name}. Read it: ecitizen card read --reader virtual:{arguments.file}"
-    )
+    text = _("{file} is the card of {persona}. Read it: ecitizen card read --reader virtual:{file}")
+    talk(text.format(file=arguments.file, persona=persona.name))
     return ExitCode.OK
 
 
@@ -108,20 +108,20 @@ def show_image(arguments: argparse.Namespace) -> ExitCode:
 
     from ..output import show
 
+    _ = arguments.words.translate
     with CardImage.open(arguments.file) as image:
         card = card_from_image(image)
-        print(f"Card image for tests, not for real data: {arguments.file}")
-        print(f"Persona: {show(image.read(SECTION_CARD).get('persona'))}")
-        print(f"Protocol: {card.protocol}")
+        print(f"{_('Card image for tests, not for real data')}: {arguments.file}")
+        print(f"{_('Persona')}: {show(image.read(SECTION_CARD).get('persona'), arguments.words)}")
+        print(f"{_('Protocol')}: {card.protocol}")
         print(f"ATR: {card.atr.hex().upper()}")
         for applet in card.applets:
-            print(f"Application: {applet.aid.hex().upper()} [{applet.name}]")
+            print(f"{_('Application')}: {applet.aid.hex().upper()} [{applet.name}]")
     return ExitCode.OK
 
 
 def run_image(arguments: argparse.Namespace) -> ExitCode:
     """Put the card into pcscd's virtual reader (vpcd), for programs in any language, until stopped with Ctrl-C."""
-    import signal
     from concurrent.futures import ThreadPoolExecutor
     from contextlib import nullcontext
     from time import sleep
@@ -130,14 +130,11 @@ def run_image(arguments: argparse.Namespace) -> ExitCode:
     from ecitizen.emulator.slot import VirtualSlot
 
     from ..output import talk
+    from ..stopping import StopSignals
 
+    _ = arguments.words.translate
     host, port = _address(arguments.vpcd)
     faults = [parse_fault(text) for text in arguments.fault or ()]
-    stopped = False
-
-    def on_signal(*_: object) -> None:
-        nonlocal stopped  # no more than this: a handler may come between any two steps of this thread
-        stopped = True
 
     def say_when_powered() -> None:
         slot.wait_powered(ANNOUNCE_SECONDS)
@@ -146,14 +143,12 @@ def run_image(arguments: argparse.Namespace) -> ExitCode:
     def announce() -> None:
         threads.submit(say_when_powered)
 
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
     slot = VirtualSlot(arguments.file, host, port, faults=faults, on_attached=announce)
     control = _control(slot, arguments.control) if arguments.control else nullcontext()
-    with ThreadPoolExecutor() as threads, slot, control:
+    with StopSignals() as signals, ThreadPoolExecutor() as threads, slot, control:
         slot.insert()
-        talk(f"Waiting for vpcd at {arguments.vpcd}; Ctrl-C stops.")
-        while not stopped:
+        talk(_("Waiting for vpcd at {address}; Ctrl-C stops.").format(address=arguments.vpcd))
+        while not signals.came():
             slot.check()
             sleep(POLL_SECONDS)
     return ExitCode.OK
@@ -180,12 +175,13 @@ def control_emulator(arguments: argparse.Namespace) -> ExitCode:
     if arguments.json:
         print_json({"schema_version": 1, **status})
         return ExitCode.OK
-    place = "in the slot" if status["inserted"] else "out"
-    print(f"Card: {place}{', powered' if status['powered'] else ''}")
-    print(f"Image: {status['image']}")
-    print(f"Exchanges: {status['exchanges']}")
-    print(f"Image writes: {status['writes']}")
-    print(f"Faults: {' '.join(status['faults']) or 'none'}")
+    _ = arguments.words.translate
+    place = _("in the slot") if status["inserted"] else _("out")
+    print(f"{_('Card')}: {place}{_(', powered') if status['powered'] else ''}")
+    print(f"{_('Image')}: {status['image']}")
+    print(f"{_('Exchanges')}: {status['exchanges']}")
+    print(f"{_('Image writes')}: {status['writes']}")
+    print(f"{_('Faults')}: {' '.join(status['faults']) or _('none')}")
     return ExitCode.OK
 
 

@@ -10,6 +10,9 @@ from ..iso7816.apdu import CardProtocol, CommandApdu, ResponseApdu
 from ..iso7816.status import StatusWord
 from .image import Value
 
+CONTENT_MAX = 0xFFFF
+"""The longest file whose length two bytes of the control information can tell, in bytes."""
+
 
 class Refusal(Exception):
     """The card side's way to answer with a status word and nothing else; never leaves the card."""
@@ -47,9 +50,9 @@ class Applet(ABC):
             self.content(key)
 
     def content(self, key: str) -> bytes:
-        """Bytes of the memory; raise ImageDamaged if they are not there."""
+        """Bytes of the memory; raise ImageDamaged if they are not there, or more than a file can be."""
         value = self.memory.get(key)
-        if not isinstance(value, bytes):
+        if not isinstance(value, bytes) or len(value) > CONTENT_MAX:
             raise ImageDamaged(
                 f"the image's section {self.name} is incomplete; make a new one with `ecitizen emulator new`"
             )

@@ -52,9 +52,10 @@ class CommandApdu:
 
     def encode(self) -> bytes:
         """The APDU as it is sent. Raise UsageError if a number doesn't fit its field."""
-        if not all(0 <= value <= 0xFF for value in (self.cla, self.ins, self.p1, self.p2)):
-            raise UsageError("CLA, INS, P1 and P2 of a command APDU are one byte each")
-        head = bytes((self.cla, self.ins, self.p1, self.p2))
+        try:
+            head = bytes((self.cla, self.ins, self.p1, self.p2))
+        except ValueError:
+            raise UsageError("CLA, INS, P1 and P2 of a command APDU are one byte each") from None
         if self.extended:
             return head + self._extended_body()
         if len(self.data) > LC_SHORT_MAX or (self.ne is not None and not 1 <= self.ne <= NE_SHORT):

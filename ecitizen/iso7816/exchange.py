@@ -70,12 +70,14 @@ def _split(command: CommandApdu, link: LinkState) -> list[CommandApdu]:
     ne = command.ne
     if link.protocol is CardProtocol.T1 and link.extended_length:
         long = len(command.data) > LC_SHORT_MAX or (ne is not None and ne > NE_SHORT)
-        return [replace(command, extended=long)]
+        return [command if long == command.extended else replace(command, extended=long)]
     if link.protocol is CardProtocol.T0 and command.data:
         ne = None  # T=0 has no case 4: the answer waits for GET RESPONSE
     elif ne is not None:
         ne = min(ne, NE_SHORT)
-    parts = [command.data[at : at + LC_SHORT_MAX] for at in range(0, len(command.data), LC_SHORT_MAX)] or [b""]
+    if len(command.data) <= LC_SHORT_MAX:
+        return [command if ne == command.ne else replace(command, ne=ne)]
+    parts = [command.data[at : at + LC_SHORT_MAX] for at in range(0, len(command.data), LC_SHORT_MAX)]
     return [
         *(replace(command, cla=command.cla | CLA_CHAINING, data=part, ne=None) for part in parts[:-1]),
         replace(command, data=parts[-1], ne=ne),

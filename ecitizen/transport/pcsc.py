@@ -119,6 +119,10 @@ class _Context:
         else:
             time.sleep(seconds)
 
+    def atr(self, reader: str) -> bytes:
+        """The ATR of the card in a reader; empty if there is none any more."""
+        return b"".join(bytes(atr) for _, _, atr in self._status([(reader, self.scard.SCARD_STATE_UNAWARE)], 0.0))
+
     def card_goes(self, reader: str, seconds: float) -> bool:
         """Whether the reader is empty, or becomes so within the time."""
         deadline = time.monotonic() + seconds
@@ -154,21 +158,22 @@ class PcscTransport:
         mode = scard.SCARD_SHARE_EXCLUSIVE if exclusive else scard.SCARD_SHARE_SHARED
         self._mode = mode
         self._card: Any = None
-        result, card, _ = scard.SCardConnect(context.handle, name, mode, self._either_protocol)
+        result, card, protocol = scard.SCardConnect(context.handle, name, mode, self._either_protocol)
         context.check(result, f"connecting to the card in {name}")
         self._card = card
-        self._learn()
+        self._learn(protocol)
 
     @property
     def _either_protocol(self) -> int:
         protocols: int = self._scard.SCARD_PROTOCOL_T0 | self._scard.SCARD_PROTOCOL_T1
         return protocols
 
-    def _learn(self) -> None:
-        """Take down ATR and protocol of the card as it is now."""
-        result, _, _, protocol, atr = self._scard.SCardStatus(self._card)
-        self._context.check(result, f"asking the card in {self.name} for its ATR")
-        self.atr = bytes(atr)
+    def _learn(self, protocol: int) -> None:
+        """Take down ATR and protocol of the card as it is now.
+
+        SCardStatus would tell both, but waits for other programs' transactions.
+        """
+        self.atr = self._context.atr(self.name)
         t1 = protocol == self._scard.SCARD_PROTOCOL_T1
         self.protocol = CardProtocol.T1 if t1 else CardProtocol.T0
         self._pci = self._scard.SCARD_PCI_T1 if t1 else self._scard.SCARD_PCI_T0
@@ -192,9 +197,9 @@ class PcscTransport:
     def reset(self) -> None:
         """Reset the card (warm)."""
         scard = self._scard
-        result, _ = scard.SCardReconnect(self._card, self._mode, self._either_protocol, scard.SCARD_RESET_CARD)
+        result, protocol = scard.SCardReconnect(self._card, self._mode, self._either_protocol, scard.SCARD_RESET_CARD)
         self._context.check(result, f"resetting the card in {self.name}")
-        self._learn()
+        self._learn(protocol)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -254,7 +259,7 @@ def _binding() -> Any:
         from smartcard import scard
     except ImportError:
         raise PcscUnavailable(
-            "PC/SC readers need pyscard: pip install 'ecitizen[pcsc]' "
+            "PC/SC readers need pyscard: pip install pyscard "
             "(on Debian first: apt install swig gcc python3-dev libpcsclite-dev pcscd)"
         ) from None
     return scard
@@ -273,6 +278,7 @@ def _error(scard: Any, result: int, doing: str) -> EcitizenError:
             PcscUnavailable,
             "the PC/SC service does not run; start it (systemctl start pcscd)",
         ),
+        scard.SCARD_F_COMM_ERROR: (PcscUnavailable, "the PC/SC service went away; start it (systemctl start pcscd)"),
         scard.SCARD_E_SERVICE_STOPPED: (PcscUnavailable, "the PC/SC service was stopped; start it again"),
         scard.SCARD_E_NO_READERS_AVAILABLE: (NoReader, "there is no card reader; plug one in"),
         scard.SCARD_E_UNKNOWN_READER: (NoReader, "the reader is gone; plug it in again"),

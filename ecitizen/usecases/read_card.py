@@ -151,6 +151,7 @@ class _Reader:
         drivers = {driver.name: driver for driver in self.request.drivers}
         begun = self.session.stats
         with self.session.transaction():
+            yield Progress(0, next(iter(self.request.wanted)))  # the card is ours now
             left = self._expected(self.request.wanted, drivers)
             for name in self.request.wanted:
                 yield from self._read(drivers[name], left)

@@ -42,7 +42,7 @@ def test_the_wheel_is_pure_and_typed(wheel: Path, members: list[PurePosixPath]) 
 
 
 def test_the_wheel_holds_every_module_and_every_persona(members: list[PurePosixPath]) -> None:
-    suffixes = {".py", ".json", ".jpg", ".html", ".css", ".js"}
+    suffixes = {".py", ".json", ".jpg", ".html", ".css", ".js", ".mo"}
     sources = {
         PurePosixPath(file.relative_to(ROOT))
         for package in PACKAGES

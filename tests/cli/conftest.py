@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cli.language import LOCALE_VARIABLES
 from cli.main import main
 from ecitizen.emulator.image import CardImage
 from ecitizen.emulator.persona import find_persona
@@ -30,6 +31,14 @@ class Outcome:
 
 Run = Callable[..., Outcome]
 MakeImage = Callable[..., str]
+
+
+@pytest.fixture(autouse=True)
+def no_locale(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests, the command speaks English unless a test says otherwise."""
+    for name in LOCALE_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTHONUTF8", "1")  # without a locale, processes started by tests would speak ASCII
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from typing import Protocol
 import pytest
 
 from cli import output
+from cli.language import of_locale
 from cli.main import main
 from ecitizen.emulator.image import CardImage
 from ecitizen.emulator.persona import find_persona, installed_personas
@@ -241,6 +242,15 @@ def test_a_wrong_command_line_is_exit_code_2(arguments: list[str], run: Run) -> 
     assert "usage: ecitizen" in done.err
 
 
+@pytest.mark.parametrize(("columns", "lines"), [("50", 3), ("200", 1), ("0", 2), ("many", 2)])
+def test_help_is_as_wide_as_the_terminal(columns: str, lines: int, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((0, 0)))  # what some terminals say
+    description = run("card", "read", "--help").out.split("\n\n")[1]
+    assert " ".join(description.splitlines()).startswith("Read the card: all its applications, or those")
+    assert len(description.splitlines()) == lines
+
+
 def test_ctrl_c_is_exit_code_130(run: Run, image: MakeImage, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -299,7 +309,7 @@ def test_without_pyscard_asking_for_a_reader_says_what_to_install(run: Run, monk
     for arguments in (["reader", "list"], ["card", "read"], ["card", "info", "--reader", "ACS"]):
         done = run(*arguments)
         assert done.code == 3
-        assert "pip install 'ecitizen[pcsc]'" in done.err
+        assert "pip install pyscard" in done.err
 
 
 def test_without_a_pcsc_service_the_exit_code_is_3(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -483,4 +493,4 @@ def test_the_progress_bar_is_for_terminals_only(image: MakeImage, monkeypatch: p
     ],
 )
 def test_dates_are_shown_in_both_eras_as_far_as_they_are_known(raw: str, text: str) -> None:
-    assert output.show_date(CardDate.parse(raw)) == text
+    assert output.show_date(CardDate.parse(raw), of_locale({})) == text

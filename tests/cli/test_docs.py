@@ -213,10 +213,20 @@ def _commands(top: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]
 
 def _section(heading: str, page: str = CLI_PAGE) -> str:
     """The text under a heading, up to the next one of the same level or a higher one."""
-    marks = heading.split(" ", 1)[0]
-    found = re.search(rf"^{re.escape(heading)}$\n(.*?)(?=^#{{1,{len(marks)}}} |\Z)", page, re.MULTILINE | re.DOTALL)
-    assert found, f"there is no heading {heading}"
-    return found.group(1)
+    level = heading.index(" ")
+    lines: list[str] = []
+    inside = fenced = False
+    for line in page.splitlines(keepends=True):
+        if not fenced and re.match(rf"#{{1,{level if inside else 6}}} ", line):
+            if inside:
+                break
+            inside = line.rstrip("\n") == heading
+        elif inside:
+            lines.append(line)
+        if line.startswith("```"):
+            fenced = not fenced  # a comment in an example is no heading
+    assert inside, f"there is no heading {heading}"
+    return "".join(lines)
 
 
 def _rows(text: str, head: str) -> list[list[str]]:
@@ -242,8 +252,8 @@ def test_every_command_and_option_is_described_in_its_section(command: argparse.
     rest = command.prog.removeprefix(name).removeprefix(" PATH").strip()
     assert rest in ["", *(row.split()[0] for row in _first(section, "command of the control"))]
     for action in command._actions:
-        if isinstance(action, argparse._HelpAction):
-            continue
+        if isinstance(action, argparse._HelpAction) or "--lang" in action.option_strings:
+            continue  # every command has them; the page says so once
         names = [each for each in action.option_strings if each.startswith("--")] or [str(action.metavar)]
         for option in names:
             described = rf"^\| `{option}\b"

@@ -25,7 +25,7 @@ from ecitizen.jsonio import to_json
 from ecitizen.model import CardReading, LinkStats
 from ecitizen.session import CardSession
 from ecitizen.testing import virtual_card
-from ecitizen.transport.virtual import InsertableCard, VirtualReader
+from ecitizen.transport.virtual import InsertableCard, VirtualReader, VirtualTransport
 from ecitizen.usecases.open_card import open_card
 from ecitizen.usecases.read_card import CardEvent, read_card
 
@@ -450,3 +450,19 @@ def test_a_good_card_with_some_bad_answers_is_read_or_refused(
     except EcitizenError:
         return
     json.dumps(to_json(reading))
+
+
+def test_a_card_that_gives_231_bytes_at_a_time_is_read_whole_by_short_reads() -> None:
+    card = virtual_card("somchai")
+
+    class Stingy(VirtualTransport):
+        """Answers the Thai READ with at most 231 bytes, whatever was asked."""
+
+        def transmit(self, command: bytes) -> bytes:
+            if command[:2] == b"\x80\xb0" and command[6] > 231:
+                command = command[:6] + b"\xe7"
+            return super().transmit(command)
+
+    reading = read_card(CardSession(Stingy(VirtualReader(card), card)))
+    assert reading.complete
+    assert reading.applications == read_card(VirtualReader(virtual_card("somchai"))).applications

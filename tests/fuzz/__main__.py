@@ -1,6 +1,6 @@
 """`make fuzz`: every target under atheris, two at a time; prints what each did, and the total.
 
-    python -m tests.fuzz [--runs 50000 | --total 10000000] [--jobs 2] [TARGET...]
+    python -m tests.fuzz [--runs 20000 | --total 10000000] [--jobs 2] [TARGET...]
 
 `--runs` is for each target; `--total` is shared out, the quick targets get more. What was found stays in build/fuzz:
 a corpus for each target, which the next run begins with, its log, and the input of a crash. Ends with 1 if there was
@@ -43,7 +43,7 @@ class Outcome:
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description="Coverage-guided fuzzing.")
     parser.add_argument("targets", nargs="*", help=f"of {', '.join(TARGETS)}; all unless named")
-    parser.add_argument("--runs", type=int, default=50_000, help="executions of each target")
+    parser.add_argument("--runs", type=int, default=20_000, help="executions of each target")
     parser.add_argument("--total", type=int, help="executions of all targets together, instead of --runs")
     parser.add_argument("--jobs", type=int, default=2, help="targets at a time")
     options = parser.parse_args(arguments)

@@ -73,7 +73,7 @@ class CardCheck:
             elif mark == RESET:
                 assert card.reset() == card.atr
             else:
-                command = source.bytes(source.byte() << 8 | source.byte() if mark == 0xFF else mark)
+                command = source.take(source.byte() << 8 | source.byte() if mark == 0xFF else mark)
                 answer = card.transmit(command)
                 check_answer(command, answer, card.protocol)
                 if head & 0x80:
@@ -248,15 +248,15 @@ def _fail(_: bytes, number: int, __: Cursor) -> bytes:
 
 
 def _flip(answer: bytes, number: int, source: Cursor) -> bytes:
-    mask = source.bytes(number + 1).ljust(len(answer), b"\0")
+    mask = source.take(number + 1).ljust(len(answer), b"\0")
     return bytes(byte ^ flip for byte, flip in zip(answer, mask, strict=False))
 
 
 Trick = Callable[[bytes, int, Cursor], bytes]
 _TRICKS: Mapping[int, Trick] = {
     1: lambda _, __, source: source.piece(),
-    2: lambda answer, _, source: answer[:-2] + source.bytes(2),
-    3: lambda _, __, source: source.bytes(2),
+    2: lambda answer, _, source: answer[:-2] + source.take(2),
+    3: lambda _, __, source: source.take(2),
     4: lambda answer, number, _: answer[:number],
     5: lambda answer, number, _: answer[:-2] + bytes(number * 20) + answer[-2:],
     6: _flip,
@@ -264,7 +264,7 @@ _TRICKS: Mapping[int, Trick] = {
     8: lambda answer, _, source: source.piece() + answer[-2:],
     9: lambda answer, number, _: answer[:-2] * (number + 1) + answer[-2:],
     10: lambda _, number, __: bytes((0x61, number * 16)),
-    11: lambda _, number, source: source.bytes(2).ljust(2, b"\1") * (number * 9) + b"\x90\x00",
+    11: lambda _, number, source: source.take(2).ljust(2, b"\1") * (number * 9) + b"\x90\x00",
 }
 
 
@@ -311,7 +311,7 @@ def driver_seeds() -> Iterator[bytes]:
 
 
 TARGETS = (
-    Target("card", CardCheck(), card_seeds, max_len=1024, weight=12),
-    Target("memory", MemoryCheck(), memory_seeds, max_len=400, weight=1),
-    Target("drivers", DriverCheck(), driver_seeds, max_len=600, weight=3),
+    Target("card", CardCheck(), card_seeds, max_len=1024, weight=50),
+    Target("memory", MemoryCheck(), memory_seeds, max_len=400, weight=4),
+    Target("drivers", DriverCheck(), driver_seeds, max_len=600, weight=8),
 )

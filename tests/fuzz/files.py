@@ -8,7 +8,7 @@ from pathlib import Path
 from zlib import crc32
 
 from ecitizen.emulator.faults import FORMS, parse_fault
-from ecitizen.emulator.image import CardImage, Disk
+from ecitizen.emulator.image import CardImage, Disk, Sections
 from ecitizen.emulator.persona import find_persona
 from ecitizen.emulator.personalise import card_from_image, sections_for
 from ecitizen.errors import ConfigError, DecodeError, ImageError, UsageError
@@ -76,16 +76,24 @@ def _line(line: bytes) -> bytes:
 def image_seeds() -> Iterator[bytes]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "card.json")
-        small = {"card": {"applets": [], "atr": b";\x00", "protocol": 0, "cplc": bytes(42)}, "other": {"a": [1, {}]}}
+        small: Sections = {
+            "card": {"applets": [], "atr": b";\x00", "protocol": 0, "cplc": bytes(42)},
+            "other": {"a": [1, {}]},
+        }
         CardImage.create(path, small).close()
         snapshot = path.read_bytes()
         yield snapshot
         generation = int(snapshot.split(b'"generation": ')[1].split(b",")[0])
         changes = (b'[["put","other","b",{"$hex":"00"}]]', b'[["delete","other","a"]]', b'[["drop","other"]]')
-        yield snapshot + JOURNAL + b"\n".join(
-            WITH_CRC + b'{"generation":%d,"sequence":%d,"changes":%s' % (generation, number, change)
-            for number, change in enumerate(changes, 1)
-        ) + b"\n"
+        yield (
+            snapshot
+            + JOURNAL
+            + b"\n".join(
+                WITH_CRC + b'{"generation":%d,"sequence":%d,"changes":%s' % (generation, number, change)
+                for number, change in enumerate(changes, 1)
+            )
+            + b"\n"
+        )
         persona = find_persona("wanida")
         for protocol in CardProtocol:
             applications = {name: each for name, each in persona.applications.items() if name != "citizen_id"}
@@ -168,8 +176,8 @@ def explain_seeds() -> Iterator[bytes]:
 
 
 TARGETS = (
-    Target("image", ImageCheck(), image_seeds, max_len=4096, weight=3),
-    Target("transcript", check_transcript, transcript_seeds, max_len=2048, weight=10),
-    Target("fault", check_fault, fault_seeds, max_len=60, weight=16),
-    Target("explain", ExplainCheck(), explain_seeds, max_len=400, weight=5),
+    Target("image", ImageCheck(), image_seeds, max_len=4096, weight=40),
+    Target("transcript", check_transcript, transcript_seeds, max_len=2048, weight=50),
+    Target("fault", check_fault, fault_seeds, max_len=60, weight=120),
+    Target("explain", ExplainCheck(), explain_seeds, max_len=400, weight=15),
 )

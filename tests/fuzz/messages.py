@@ -115,8 +115,8 @@ def exchange_seeds() -> Iterator[bytes]:
 
 
 TARGETS = (
-    Target("atr", check_atr, atr_seeds, max_len=40, weight=20),
-    Target("tlv", check_tlv, lambda: (message[:-2] for message in messages()), max_len=512, weight=30),
-    Target("apdu", check_apdu, messages, max_len=600, weight=30),
-    Target("exchange", check_exchange, exchange_seeds, max_len=2048, weight=20),
+    Target("atr", check_atr, atr_seeds, max_len=40, weight=120),
+    Target("tlv", check_tlv, lambda: (message[:-2] for message in messages()), max_len=512, weight=60),
+    Target("apdu", check_apdu, messages, max_len=600, weight=200),
+    Target("exchange", check_exchange, exchange_seeds, max_len=2048, weight=60),
 )

@@ -138,8 +138,8 @@ def record_seeds() -> Iterator[bytes]:
 
 
 TARGETS = (
-    Target("fields", check_fields, field_seeds, max_len=170, weight=20),
-    Target("officer", check_officer, officer_seeds, max_len=1024, weight=12),
-    Target("jpeg", check_jpeg, jpeg_seeds, max_len=1024, weight=24),
-    Target("record_json", check_record_json, record_seeds, max_len=2048, weight=6),
+    Target("fields", check_fields, field_seeds, max_len=170, weight=150),
+    Target("officer", check_officer, officer_seeds, max_len=1024, weight=50),
+    Target("jpeg", check_jpeg, jpeg_seeds, max_len=1024, weight=200),
+    Target("record_json", check_record_json, record_seeds, max_len=2048, weight=30),
 )

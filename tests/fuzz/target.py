@@ -17,8 +17,8 @@ class Target:
     check: Callable[[bytes], None]
     seeds: Callable[[], Iterable[bytes]]
     max_len: int
-    weight: int = 1
-    """Runs in proportion to the other targets: the quick ones get more."""
+    weight: int
+    """Its part of the runs in a campaign: the quick targets get more."""
 
 
 class Cursor:
@@ -32,9 +32,9 @@ class Cursor:
         return self._at < len(self._data)
 
     def byte(self) -> int:
-        return next(iter(self.bytes(1)), 0)
+        return next(iter(self.take(1)), 0)
 
-    def bytes(self, count: int) -> bytes:
+    def take(self, count: int) -> bytes:
         piece = self._data[self._at : self._at + count]
         self._at += count
         return piece
@@ -42,10 +42,10 @@ class Cursor:
     def piece(self) -> bytes:
         """A piece that begins with its length: one byte, or FF and two bytes."""
         count = self.byte()
-        return self.bytes(count if count < 0xFF else self.byte() << 8 | self.byte())
+        return self.take(count if count < 0xFF else self.byte() << 8 | self.byte())
 
     def rest(self) -> bytes:
-        return self.bytes(len(self._data))
+        return self.take(len(self._data))
 
 
 def piece(data: bytes) -> bytes:

@@ -7,9 +7,5 @@ from . import cards, files, messages, records
 from .target import Target
 
 TARGETS: Mapping[str, Target] = MappingProxyType(
-    {
-        target.name: target
-        for module in (messages, records, files, cards)
-        for target in module.TARGETS
-    }
+    {target.name: target for module in (messages, records, files, cards) for target in module.TARGETS}
 )

@@ -36,7 +36,7 @@ def needs_pcscd() -> None:
     """The machine can run a private pcscd and speak PC/SC from Python."""
     lacking = missing()
     if importlib.util.find_spec("smartcard") is None:
-        lacking.append("pyscard (pip install 'ecitizen[pcsc]')")
+        lacking.append("pyscard (pip install pyscard)")
     if lacking:
         _stay_away(lacking)
 

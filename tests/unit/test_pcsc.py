@@ -39,6 +39,7 @@ CONSTANTS = {
     "SCARD_E_READER_UNAVAILABLE": 0x80100017,
     "SCARD_E_NO_SERVICE": 0x8010001D,
     "SCARD_E_SERVICE_STOPPED": 0x8010001E,
+    "SCARD_F_COMM_ERROR": 0x80100013,
     "SCARD_E_NO_READERS_AVAILABLE": 0x8010002E,
     "SCARD_E_COMM_DATA_LOST": 0x8010002F,
     "SCARD_W_UNSUPPORTED_CARD": 0x80100065,
@@ -133,9 +134,6 @@ class FakeScard(ModuleType):
 
     def SCardReconnect(self, card: int, mode: int, protocols: int, init: int) -> tuple[int, int]:  # noqa: N802
         return self._result("SCardReconnect", card, mode, protocols, init), self.protocol
-
-    def SCardStatus(self, card: int) -> tuple[int, str, int, int, list[int]]:  # noqa: N802
-        return self._result("SCardStatus", card), "any", 0, self.protocol, ATR
 
     def SCardTransmit(self, card: int, pci: int, command: list[int]) -> tuple[int, list[int]]:  # noqa: N802
         return self._result("SCardTransmit", card, pci, command), self.answer
@@ -328,6 +326,7 @@ def test_an_exchange_that_failed_with_the_card_still_there(scard: FakeScard) -> 
 ERRORS: list[tuple[int, type[errors.EcitizenError], str]] = [
     (CONSTANTS["SCARD_E_NO_SERVICE"], PcscUnavailable, "start it"),
     (CONSTANTS["SCARD_E_SERVICE_STOPPED"], PcscUnavailable, "start it again"),
+    (CONSTANTS["SCARD_F_COMM_ERROR"], PcscUnavailable, "start it"),
     (CONSTANTS["SCARD_E_NO_READERS_AVAILABLE"], NoReader, "plug one in"),
     (CONSTANTS["SCARD_E_UNKNOWN_READER"], NoReader, "plug it in again"),
     (CONSTANTS["SCARD_E_READER_UNAVAILABLE"], NoReader, "plug it in again"),
@@ -365,7 +364,6 @@ def test_every_result_is_an_error_with_advice(
         ("SCardEstablishContext", "asking the PC/SC service", pcsc.list_readers),
         ("SCardListReaders", "listing the readers", pcsc.list_readers),
         ("SCardGetStatusChange", "asking what is in the readers", pcsc.list_readers),
-        ("SCardStatus", "asking the card in Desk for its ATR", pcsc.connect),
     ],
 )
 def test_every_step_says_what_it_was_doing(
@@ -394,5 +392,5 @@ def test_a_connection_breaks_with_the_reason(scard: FakeScard, function: str) ->
 def test_without_pyscard_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "smartcard", None)
     monkeypatch.setitem(sys.modules, "smartcard.scard", None)
-    with pytest.raises(PcscUnavailable, match=r"pip install 'ecitizen\[pcsc\]'.*apt install"):
+    with pytest.raises(PcscUnavailable, match=r"pip install pyscard.*apt install"):
         pcsc.list_readers()

@@ -108,6 +108,20 @@ def test_an_application_without_its_memory_is_damage(
         card_from_image(CardImage.in_memory(sections))
 
 
+@pytest.mark.parametrize("protocol", CardProtocol)
+def test_more_blocks_than_there_are_short_identifiers_are_damage(protocol: CardProtocol) -> None:
+    sections = sections_for(find_persona("somchai"), protocol)
+    sections["citizen_id"] |= {f"block{number}": b"0003" for number in range(1, 30)}
+    card = card_from_image(CardImage.in_memory(sections))
+    card.power_on()
+    card.transmit(bytes.fromhex("00A4040008A000000054480001"))
+    for fid in range(1, 31):
+        assert card.transmit(bytes((0x00, 0xA4, 0x00, 0x00, 0x02, 0x01, fid, 0x00)))[-2] in {0x90, 0x61, 0x6A}
+    sections["citizen_id"]["block30"] = b"0003"
+    with pytest.raises(ImageDamaged, match="citizen_id"):
+        card_from_image(CardImage.in_memory(sections))
+
+
 def test_personas_come_from_every_installed_package(monkeypatch: pytest.MonkeyPatch) -> None:
     module = "ecitizen_test_people"
     here, there = person(), person()

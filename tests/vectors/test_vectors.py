@@ -145,6 +145,10 @@ def test_chip_serial(name: str, vector: dict[str, Any]) -> None:
     assert answer[card_admin.CHIP_SERIAL].hex().upper() == vector["value"]
 
 
+def test_an_absent_laser_number_is_zero_bytes() -> None:
+    assert encode_field(card_admin.LASER_NUMBER, None) == bytes(16)
+
+
 def test_every_field_has_a_good_vector() -> None:
     tables: dict[str, tuple[Any, ...]] = {
         "card_admin": (card_admin.LASER_NUMBER,),
