@@ -13,8 +13,8 @@ help: ## list the targets
 setup: ## make .venv with the toolkit and its tools; install missing Debian packages (root or sudo)
 	@PYTHON="$(PYTHON)" .ci/setup
 
-demo: setup ## read a fictional card through a virtual reader; results in demo-out
-	$(BIN)/ecitizen demo --out demo-out
+demo: ## read a fictional card through a virtual reader; results in demo-out
+	@PYTHON="$(PYTHON)" .ci/demo
 
 test: setup ## run all tests, with coverage (ARGS="..." for pytest)
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)

@@ -189,14 +189,14 @@ class Card:
 
     def _open_channel(self, channel: _Channel, command: CommandApdu) -> ResponseApdu:
         assigned = command.p2 == 0
-        if assigned and self.protocol is CardProtocol.T0 and command.ne != 1:
-            raise Refusal(0x6C01)  # before anything is opened: the host will ask again
         free = (number for number in range(1, CHANNEL_MAX + 1) if number not in self._channels)
         number = next(free, None) if assigned else command.p2
         if number is None or number in self._channels:
             raise Refusal(StatusWord.FUNCTION_NOT_SUPPORTED)
         if number > CHANNEL_MAX:
             raise Refusal(StatusWord.INCORRECT_PARAMETERS_P1_P2)
+        if assigned and self.protocol is CardProtocol.T0 and command.ne != 1:
+            raise Refusal(0x6C01)  # before anything is opened: the host will ask again
         basic = channel is self._channels[0]
         self._channels[number] = _Channel(self.applets[0] if basic and self.applets else channel.applet)
         return self._respond(channel, command, ok(bytes((number,)))) if assigned else ok()

@@ -84,7 +84,10 @@ def stream_card(
     photo: bool = True,
     photos: PhotoCache | None = None,
 ) -> Generator[CardEvent, None, None]:
-    """The same as `read_card`, as events to iterate over; the last one is ReadFinished."""
+    """The same as `read_card`, as events to iterate over; the last one is ReadFinished.
+
+    The card is reserved from the first event to the last: go through them without waiting for a person.
+    """
     request = _Request.of(apps, fields, photo=photo)
     return _Reader(session, request, {} if photos is None else photos).run()
 
