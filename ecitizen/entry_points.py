@@ -7,8 +7,11 @@ than reading a whole card. It is still asked where the files are not where pip p
 import os
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
+
+from .errors import ConfigError
 
 _METADATA_FOLDERS = (".dist-info", ".egg-info")
 _FILE = "entry_points.txt"
@@ -22,25 +25,29 @@ class EntryPoint(NamedTuple):
     """`module:attribute`."""
 
     def load(self) -> Any:
-        """Import the module and give the object."""
-        module, _, attribute = self.value.partition(":")
-        found: Any = import_module(module)
-        for part in attribute.split("."):
-            found = getattr(found, part)
+        """Import the module and give the object; raise ConfigError if the package that offers it is broken."""
+        module, _, attribute = self.value.replace(" ", "").partition(":")
+        try:
+            found: Any = import_module(module)
+            for part in attribute.split("."):
+                found = getattr(found, part)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ConfigError(f"{self.value} can't be loaded ({error}); repair or remove its package") from error
         return found
 
 
-def entry_points(group: str) -> list[EntryPoint]:
+@cache  # packages don't come and go while a program runs
+def entry_points(group: str) -> tuple[EntryPoint, ...]:
     """What installed packages offer in this group; of a package installed twice, what comes first on the path."""
     found: dict[tuple[str, str], EntryPoint] = {}
     for package, lines in _metadata():
         for entry in _section(lines, group):
             found.setdefault((package, entry.name), entry)
     if found:
-        return list(found.values())
+        return tuple(found.values())
     from importlib.metadata import entry_points as ask  # late: slow, see above
 
-    return [EntryPoint(entry.name, entry.value) for entry in ask(group=group)]
+    return tuple(EntryPoint(entry.name, entry.value) for entry in ask(group=group))
 
 
 def _metadata() -> Iterator[tuple[str, list[str]]]:
@@ -53,7 +60,7 @@ def _metadata() -> Iterator[tuple[str, list[str]]]:
         for name in sorted(names):
             if name.endswith(_METADATA_FOLDERS):
                 try:
-                    with open(os.path.join(folder, name, _FILE), encoding="utf-8") as file:  # noqa: PTH118, PTH123
+                    with open(os.path.join(folder, name, _FILE), encoding="utf-8", errors="replace") as file:  # noqa: PTH118, PTH123
                         stem, _ = os.path.splitext(name)  # noqa: PTH122
                         yield stem.split("-")[0].casefold(), file.read().splitlines()
                 except OSError:

@@ -217,7 +217,8 @@ def test_an_entry_point_that_does_not_load_is_named(site: Path) -> None:
     distribution(site, "torn", entry_points="[ecitizen.drivers]\ntorn = no_such_module:Driver\n")
     (finding,) = findings(installation.applications)
     assert (finding.code, finding.severity) == ("entry_points", ERROR)
-    assert "ecitizen.drivers torn (ModuleNotFoundError: No module named 'no_such_module')" in finding.text
+    assert "ecitizen.drivers torn" in finding.text
+    assert "No module named 'no_such_module'" in finding.text
 
 
 def test_an_entry_point_that_hangs_is_named_and_not_waited_for(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
