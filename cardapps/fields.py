@@ -35,11 +35,8 @@ class Codec(Protocol[T]):
         ...
 
 
-@dataclass(frozen=True, slots=True)
 class Text:
-    """Text in TIS-620, left-justified; `padding` fills the rest of the field."""
-
-    padding: bytes = b" "
+    """Text in TIS-620, left-justified; spaces fill the rest of the field."""
 
     def decode(self, raw: bytes) -> str | None:
         """The text without the padding behind it."""
@@ -58,7 +55,7 @@ class Text:
             raise EncodeError(f"the text is {len(raw)} bytes long; the field holds {length}")
         if value == "" or raw[-1:] in {b" ", b"\0"}:
             raise EncodeError("the text is empty or ends with a space, which the card can't tell from padding")
-        return raw.ljust(length, self.padding)
+        return raw.ljust(length)
 
 
 TEXT = Text()
@@ -129,11 +126,11 @@ class Date:
         return raw
 
 
-@dataclass(frozen=True, slots=True)
 class Parts(Generic[PartsT]):
     """Several texts in one field, with # between them; the parts are the fields of `kind`."""
 
-    kind: type[PartsT]
+    def __init__(self, kind: type[PartsT]) -> None:
+        self.kind: type[PartsT] = kind
 
     def decode(self, raw: bytes) -> PartsT | None:
         """The parts; raise DecodeError if there are more or fewer than there must be."""
@@ -156,11 +153,11 @@ class Parts(Generic[PartsT]):
         return TEXT.encode(SEPARATOR.join(parts), length)
 
 
-@dataclass(frozen=True, slots=True)
 class Code(Generic[CodeT]):
     """One of a few values, each with its own characters on the card."""
 
-    values: Mapping[str, CodeT]
+    def __init__(self, values: Mapping[str, CodeT]) -> None:
+        self.values = values
 
     def decode(self, raw: bytes) -> CodeT | None:
         """The value that these characters stand for."""

@@ -1,7 +1,7 @@
 """From a persona to a card: applets are found through entry points and given their memory."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..entry_points import entry_points
 from ..errors import ConfigError, ImageDamaged, UsageError
@@ -10,7 +10,9 @@ from .applet import Applet
 from .card import Card
 from .image import CardImage, Value
 from .issuer_domain import IssuerSecurityDomain
-from .persona import Persona
+
+if TYPE_CHECKING:
+    from .persona import Persona  # a saved card needs no persona, nor the time to import it
 
 GROUP_APPLETS = "ecitizen.applets"
 """Entry points of Applet classes, under their application's name."""
@@ -30,7 +32,7 @@ class AppletModule(Protocol):
         ...
 
 
-def sections_for(persona: Persona, protocol: CardProtocol) -> dict[str, dict[str, Value]]:
+def sections_for(persona: "Persona", protocol: CardProtocol) -> dict[str, dict[str, Value]]:
     """The sections of a card image for a persona.
 
     Raise UsageError if the persona has no card for that protocol, EncodeError for data that a layout can't hold.

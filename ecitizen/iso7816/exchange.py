@@ -13,7 +13,6 @@ from .apdu import (
     CLA_CHAINING,
     CLA_FURTHER,
     LC_SHORT_MAX,
-    NE_MAX,
     NE_SHORT,
     CardProtocol,
     CommandApdu,
@@ -21,6 +20,11 @@ from .apdu import (
 )
 from .command import Ins
 from .status import StatusWord, is_success, is_valid, is_warning
+
+SW1_WAITING = 0x61
+"""So many bytes of the answer wait for GET RESPONSE."""
+SW1_WRONG_LE = 0x6C
+"""So many bytes are there: ask again for these."""
 
 ROUNDS_MAX = 1024
 """How often one answer may go on with 61xx. Four times what 65,536 bytes in pieces of 256 need."""
@@ -59,10 +63,15 @@ def exchange(command: CommandApdu, link: LinkState) -> Exchange:
         if response.data or is_success(response.sw) or is_warning(response.sw):
             raise CardProtocolError("the card answered a command before it had all of it (chaining)")
         return response
-    response = yield from _send_corrected(last, link)
+    response = _parse((yield last.encode()))
+    if response.sw != StatusWord.NO_ERROR:
+        response = yield from _correct(last, response, link)
     if command.ne is None:
         return response
-    return (yield from _collect(command.cla, command.ne, response, link))
+    if response.sw >> 8 == SW1_WAITING:
+        return (yield from _collect(command.cla, command.ne, response, link))
+    _check_len(response, command.ne)
+    return response
 
 
 def _split(command: CommandApdu, link: LinkState) -> list[CommandApdu]:
@@ -84,28 +93,26 @@ def _split(command: CommandApdu, link: LinkState) -> list[CommandApdu]:
     ]
 
 
-def _send_corrected(command: CommandApdu, link: LinkState) -> Exchange:
-    """Send one APDU, again with the right length if the card names it, or as the other form of GET RESPONSE."""
-    response = yield from _send_with_length(command)
+def _correct(command: CommandApdu, response: ResponseApdu, link: LinkState) -> Exchange:
+    """Send a command again with the right length if the card named it, or as the other form of GET RESPONSE."""
+    response = yield from _correct_length(command, response)
     if command.ins == Ins.GET_RESPONSE and response.sw in _GET_RESPONSE_REFUSED and not response.data:
-        other = link.get_response_p2 ^ 0x01
-        response = yield from _send_with_length(replace(command, p2=other))
+        other = replace(command, p2=link.get_response_p2 ^ 0x01)
+        response = yield from _correct_length(other, _parse((yield other.encode())))
         if response.sw not in _GET_RESPONSE_REFUSED:
-            link.get_response_p2 = other
+            link.get_response_p2 = other.p2
     return response
 
 
-def _send_with_length(command: CommandApdu) -> Exchange:
-    """Send one APDU, again if the card names the right length (6Cxx), and keep of the answer what was asked for."""
-    response = _parse((yield command.encode()))
-    if response.sw >> 8 != 0x6C:
+def _correct_length(command: CommandApdu, response: ResponseApdu) -> Exchange:
+    """Send a command again with the length that the card named (6Cxx), and keep of the answer what was asked for."""
+    if response.sw >> 8 != SW1_WRONG_LE:
         return response
     available = response.sw & 0xFF or NE_SHORT
     response = _parse((yield replace(command, ne=available).encode()))
-    if response.sw >> 8 == 0x6C:
+    if response.sw >> 8 == SW1_WRONG_LE:
         raise CardProtocolError("the card refuses the very length that it asked for (6Cxx twice)")
-    if len(response.data) > available:
-        raise CardProtocolError("the card sent more than it was asked for")
+    _check_len(response, available)
     return replace(response, data=response.data[: command.ne])
 
 
@@ -115,7 +122,7 @@ def _collect(cla: int, ne: int, response: ResponseApdu, link: LinkState) -> Exch
     # GET RESPONSE is an interindustry command of the same logical channel, whatever the class of the first command.
     get_response_cla = cla & (CLA_FURTHER | 0x0F) if cla & CLA_FURTHER else cla & 0x03
     rounds = 0
-    while response.sw >> 8 == 0x61 and len(data) < ne:
+    while response.sw >> 8 == SW1_WAITING and len(data) < ne:
         rounds += 1
         if rounds > ROUNDS_MAX:
             raise CardProtocolError("the card's answer never ends (61xx); take the card out and try another")
@@ -123,13 +130,18 @@ def _collect(cla: int, ne: int, response: ResponseApdu, link: LinkState) -> Exch
         get_response = CommandApdu(
             get_response_cla, Ins.GET_RESPONSE, 0, link.get_response_p2, ne=min(waiting, ne - len(data))
         )
-        response = yield from _send_corrected(get_response, link)
-        if not response.data and response.sw >> 8 == 0x61:
+        response = yield from _correct(get_response, _parse((yield get_response.encode())), link)
+        if not response.data and response.sw >> 8 == SW1_WAITING:
             raise CardProtocolError("the card promises an answer that it does not give (61xx without data)")
         data += response.data
-    if len(data) > min(ne, NE_MAX):
+    response = ResponseApdu(bytes(data), response.sw)
+    _check_len(response, ne)
+    return response
+
+
+def _check_len(response: ResponseApdu, ne: int) -> None:
+    if len(response.data) > ne:
         raise CardProtocolError("the card sent more than it was asked for")
-    return ResponseApdu(bytes(data), response.sw)
 
 
 def _parse(raw: bytes) -> ResponseApdu:

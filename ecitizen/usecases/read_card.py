@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..apps import installed_drivers
 from ..errors import AppNotFound, CardError, CardProtocolError, UsageError
@@ -139,16 +139,16 @@ def _example(drivers: tuple[Driver, ...]) -> str:
     return f"{drivers[0].name}.{next(iter(drivers[0].fields))}"
 
 
-@dataclass(slots=True)
 class _Reader:
     """One read: goes through the applications and keeps what each gave."""
 
-    session: CardSession
-    request: _Request
-    photos: PhotoCache
-    found: dict[str, ApplicationRecord] = field(default_factory=dict)
-    problems: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
-    percent: int = 0
+    def __init__(self, session: CardSession, request: _Request, photos: PhotoCache) -> None:
+        self.session = session
+        self.request = request
+        self.photos = photos
+        self.found: dict[str, ApplicationRecord] = {}
+        self.problems: dict[str, tuple[Problem, ...]] = {}
+        self.percent = 0
 
     def run(self) -> Generator[CardEvent, None, None]:
         drivers = {driver.name: driver for driver in self.request.drivers}
