@@ -2,10 +2,16 @@
 
 Ratios and rates of one run on one machine. The command is GET CHALLENGE for 8 bytes. Parts that need what this
 machine lacks say so and are left out.
+
+Bare pyscard is SCardTransmit with a list made beforehand, and a look at result and status word. It and our session
+take turns in short batches, each as often first as the other; the cost is the median of the ratios of neighbours, and
+the rates are those of the median batch. A virtual machine changes its speed by half from one second to the next, and
+single batches lose milliseconds to other work: sums over long batches would tell who was hit, not who is slower.
 """
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -25,7 +31,7 @@ from ecitizen.transport import pcsc
 
 COMMAND = bytes.fromhex("0084000008")
 VICC = Path("/usr/lib/python3/site-packages/virtualsmartcard")  # where Debian's python3-virtualsmartcard lies
-ROUNDS, BATCH = 20, 500
+WARM_UP, ROUNDS, BATCH = 500, 400, 50
 
 
 def rate(call: Callable[[], object], count: int) -> float:
@@ -74,12 +80,14 @@ def card_in_its_own_process(image: Path, port: int) -> Iterator[None]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout
         process.stdout.readline()
-        yield
-        process.terminate()
+        try:
+            yield
+        finally:
+            process.terminate()
 
 
 def through_pcscd() -> dict[str, float]:
-    """Bare pyscard and our session on the same connection, batch by batch in turn."""
+    """Bare pyscard and our session on the same connection, in turn: exchanges per second, and the cost of ours."""
     with PrivatePcscd() as daemon, tempfile.TemporaryDirectory() as folder:
         os.environ.update(daemon.environment)
         with card_in_its_own_process(Path(folder) / "somchai.card", daemon.ports[0]):
@@ -98,11 +106,17 @@ def through_pcscd() -> dict[str, float]:
                 def ours() -> None:
                     assert session.transmit(command).sw == 0x9000
 
-                seconds = {"bare pyscard": 0.0, "ours": 0.0}
-                for _ in range(ROUNDS):
-                    for name, call in (("bare pyscard", bare), ("ours", ours)):
-                        seconds[name] += BATCH / rate(call, BATCH)
-    return {name: ROUNDS * BATCH / spent for name, spent in seconds.items()}
+                rate(bare, WARM_UP)
+                rate(ours, WARM_UP)
+                rates: list[tuple[float, float]] = []
+                for _ in range(ROUNDS // 2):
+                    rates.append((rate(bare, BATCH), rate(ours, BATCH)))
+                    rates.append((rate(ours, BATCH), rate(bare, BATCH))[::-1])
+    return {
+        "bare pyscard": statistics.median(theirs for theirs, _ in rates),
+        "ours": statistics.median(own for _, own in rates),
+        "cost": statistics.median(theirs / own for theirs, own in rates),
+    }
 
 
 def main() -> None:
@@ -115,9 +129,8 @@ def main() -> None:
         print(f"through pcscd: can't be measured here, missing: {', '.join(lacking)}")
     else:
         result["through pcscd"] = pcscd = through_pcscd()
-        cost = pcscd["bare pyscard"] / pcscd["ours"]
         print(f"through pcscd and vpcd: bare pyscard {pcscd['bare pyscard']:,.0f} exchanges/s, ", end="")
-        print(f"our session {pcscd['ours']:,.0f}/s: {cost:.2f} times the cost of an exchange")
+        print(f"our session {pcscd['ours']:,.0f}/s: {pcscd['cost']:.2f} times the cost of an exchange")
         print(f"one round trip over vpcd: {1e6 / pcscd['ours']:.0f} microseconds")
     Path(__file__).with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 

@@ -2,14 +2,17 @@
 
 from contextlib import AbstractContextManager
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from .errors import AppNotFound, DecodeError, UsageError
 from .iso7816.apdu import NE_SHORT, CardProtocol, CommandApdu, ResponseApdu
 from .iso7816.command import read_binary, select
-from .iso7816.exchange import LinkState, exchange
+from .iso7816.exchange import LinkState, exchange, is_plain, plain_response
 from .iso7816.status import StatusWord, describe, is_success, is_warning, status_error
 from .model import LinkStats
-from .transport.base import Transport
+
+if TYPE_CHECKING:
+    from .transport.base import Transport  # a Protocol: nothing of it is needed to talk to a card
 
 _ATR_OLDEST = b"\x3b\x67"
 """The oldest Thai chips: GET RESPONSE with P2 = 01 (thai-card.md, section 1)."""
@@ -21,7 +24,7 @@ class CardSession:
     One session belongs to one thread.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: "Transport") -> None:
         self.transport = transport
         self.link = LinkState(
             transport.protocol, get_response_p2=0x01 if transport.atr.startswith(_ATR_OLDEST) else 0x00
@@ -75,18 +78,30 @@ class CardSession:
         UsageError if the session is closed.
         """
         self._require_open()
+        answer = None
+        if is_plain(command, self.link):  # the common case, without the cost of a generator
+            answer = self._send(command.encode())
+            response = plain_response(command, answer)
+            if response is not None:
+                return response
         steps = exchange(command, self.link)
-        raw = next(steps)
+        raw = next(steps)  # for a plain command: what was sent just now
+        if answer is None:
+            answer = self._send(raw)
         while True:
-            self._exchanges += 1
-            self._sent += len(raw)
-            answer = self.transport.transmit(raw)
-            self._received += len(answer)
             try:
                 raw = steps.send(answer)
             except StopIteration as done:
-                response: ResponseApdu = done.value
-                return response
+                whole: ResponseApdu = done.value
+                return whole
+            answer = self._send(raw)
+
+    def _send(self, raw: bytes) -> bytes:
+        self._exchanges += 1
+        self._sent += len(raw)
+        answer = self.transport.transmit(raw)
+        self._received += len(answer)
+        return answer
 
     def command(self, command: CommandApdu, doing: str) -> bytes:
         """Send a command that must succeed and give its data; `doing` begins the message of a StatusError."""

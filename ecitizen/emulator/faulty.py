@@ -7,7 +7,6 @@ image = CardImage.open("card.json", disk=FaultyDisk([PowerCutAt(1, byte=20)]))
 import errno
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import shake_128
-from pathlib import Path
 from time import sleep as _sleep
 from typing import Protocol
 
@@ -172,7 +171,7 @@ class FaultyDisk(Disk):
         self.script = faults
         self._dead = False
 
-    def create(self, path: Path) -> int:
+    def create(self, path: str) -> int:
         """Create a file, while there is power."""
         self._require_power()
         return super().create(path)
@@ -194,12 +193,12 @@ class FaultyDisk(Disk):
         self._require_power()
         super().truncate(fd, length)
 
-    def replace(self, source: Path, target: Path) -> None:
+    def replace(self, source: str, target: str) -> None:
         """Put `source` in the place of `target`, while there is power."""
         self._require_power()
         super().replace(source, target)
 
-    def remove(self, path: Path) -> None:
+    def remove(self, path: str) -> None:
         """Remove a file, while there is power."""
         self._require_power()
         super().remove(path)

@@ -17,7 +17,6 @@ import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from types import MappingProxyType
 from typing import TypeAlias, TypeGuard
 from zlib import crc32
@@ -51,7 +50,7 @@ class Disk:
     method raises OSError as the system does.
     """
 
-    def read(self, path: Path) -> bytes:
+    def read(self, path: str) -> bytes:
         """Read a regular file whole, but at most one byte more than `MAX_FILE_LEN`."""
         fd = os.open(path, os.O_RDONLY | _FLAGS)
         try:
@@ -64,7 +63,7 @@ class Disk:
         finally:
             os.close(fd)
 
-    def create(self, path: Path) -> int:
+    def create(self, path: str) -> int:
         """Create a file that only its owner can read, and open it for appending."""
         return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
 
@@ -82,15 +81,16 @@ class Disk:
         """Cut the file back to `length` bytes."""
         os.ftruncate(fd, length)
 
-    def replace(self, source: Path, target: Path) -> None:
+    def replace(self, source: str, target: str) -> None:
         """Put `source` in the place of `target`, in one step."""
-        source.replace(target)
+        os.replace(source, target)
 
-    def remove(self, path: Path) -> None:
+    def remove(self, path: str) -> None:
         """Remove a file, if it is there."""
-        path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(path)
 
-    def sync_folder(self, folder: Path) -> None:
+    def sync_folder(self, folder: str) -> None:
         """Wait until the folder's names are on the medium."""
         if sys.platform != "win32":  # which can't open folders, and keeps a journal of names itself
             fd = os.open(folder, os.O_RDONLY)
@@ -107,17 +107,18 @@ class ImageStore:
     is not sound takes no more changes; opening the image again finds the old state or the new one.
     """
 
-    def __init__(self, path: Path, disk: Disk) -> None:
+    def __init__(self, path: str, disk: Disk) -> None:
         self._path = path
-        self._journal_path = path.with_name(path.name + ".journal")
-        self._temp_path = path.with_name(path.name + ".tmp")
+        self._folder = os.path.dirname(path)
+        self._journal_path = f"{path}.journal"
+        self._temp_path = f"{path}.tmp"
         self._disk = disk
         self._generation = 0
         self._sequence = 0
         self._journal: int | None = None
         self._journal_len = 0
         self._sound = True
-        self._lock: int | None = _locked(path.with_name(path.name + ".lock"), path)
+        self._lock: int | None = _locked(f"{path}.lock", path)
 
     def start(self, memory: Memory, *, overwrite: bool) -> None:
         """Write the first snapshot."""
@@ -186,7 +187,7 @@ class ImageStore:
                 self._disk.write(self._journal, line)
                 self._disk.fsync(self._journal)
                 if not self._journal_len:
-                    self._disk.sync_folder(self._path.parent)
+                    self._disk.sync_folder(self._folder)
             except OSError:
                 # A half-written line must not stay in front of the next one.
                 self._disk.truncate(self._journal, self._journal_len)
@@ -216,7 +217,7 @@ class ImageStore:
                 os.close(temp)
             self._sound = False
             self._disk.replace(self._temp_path, self._path)
-            self._disk.sync_folder(self._path.parent)
+            self._disk.sync_folder(self._folder)
             # From here on the journal is of an older generation, whether it is removed or not.
             self._close_journal()
             self._disk.remove(self._journal_path)
@@ -266,12 +267,12 @@ class ImageStore:
 # Files
 
 
-def located(path: StoredPath) -> Path:
+def located(path: StoredPath) -> str:
     """Follow links, so that every name of an image leads to the same lock and the same journal."""
     try:
         name = os.fsdecode(path)
         if name:
-            return Path(os.path.realpath(name))
+            return os.path.realpath(name)
     except (TypeError, ValueError) as error:
         raise UsageError("This can't be the name of a file: give the path of a card image.") from error
     except OSError as error:
@@ -279,16 +280,16 @@ def located(path: StoredPath) -> Path:
     raise UsageError("The name of the card image is empty: give its path.")
 
 
-def require_file(path: Path) -> None:
+def require_file(path: str) -> None:
     """Raise ImageError for a path with nothing behind it, or something else than a file."""
     with _file_errors("open", path):
-        mode = path.stat().st_mode
+        mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode):
         raise ImageError(f"{path} is not a file: give the path of a card image.")
 
 
 @contextmanager
-def _file_errors(doing: str, path: Path) -> Iterator[None]:
+def _file_errors(doing: str, path: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
@@ -303,7 +304,7 @@ def _file_errors(doing: str, path: Path) -> Iterator[None]:
         ) from error
 
 
-def _locked(lock_path: Path, path: Path) -> int:
+def _locked(lock_path: str, path: str) -> int:
     """Take the image's lock or fail at once. The system frees it when the process ends, however it ends."""
     with _file_errors("lock", path):
         fd = os.open(lock_path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
@@ -341,7 +342,7 @@ def _snapshot(memory: Memory, generation: int) -> bytes:
     return text.encode() + b"\n"
 
 
-def _json_object(content: bytes, path: Path) -> dict[str, object]:
+def _json_object(content: bytes, path: str) -> dict[str, object]:
     if len(content) > MAX_FILE_LEN:
         raise _damaged(path, f"it is longer than {MAX_FILE_LEN} bytes")
     try:
@@ -353,7 +354,7 @@ def _json_object(content: bytes, path: Path) -> dict[str, object]:
     return document
 
 
-def _check_header(document: dict[str, object], path: Path) -> int:
+def _check_header(document: dict[str, object], path: str) -> int:
     version = document.get("version")
     if document.get("format") != FORMAT or type(version) is not int:
         raise _damaged(path, "it is not a card image")
@@ -364,7 +365,7 @@ def _check_header(document: dict[str, object], path: Path) -> int:
     return version
 
 
-def _raw_sections(document: dict[str, object], path: Path) -> tuple[dict[str, dict[str, object]], int]:
+def _raw_sections(document: dict[str, object], path: str) -> tuple[dict[str, dict[str, object]], int]:
     """Sections as JSON has them, and the generation; both have this form in every version."""
     sections, generation = document.get("sections"), document.get("generation")
     if not isinstance(sections, dict) or not all(isinstance(values, dict) for values in sections.values()):
@@ -375,7 +376,7 @@ def _raw_sections(document: dict[str, object], path: Path) -> tuple[dict[str, di
 
 
 def _migrated(
-    document: dict[str, object], version: int, migrations: Mapping[int, Migration], path: Path
+    document: dict[str, object], version: int, migrations: Mapping[int, Migration], path: str
 ) -> dict[str, dict[str, object]]:
     for step in range(version, VERSION):
         if step not in migrations:
@@ -387,7 +388,7 @@ def _migrated(
     return _raw_sections(document, path)[0]
 
 
-def _decoded_sections(raw: dict[str, dict[str, object]], path: Path) -> Memory:
+def _decoded_sections(raw: dict[str, dict[str, object]], path: str) -> Memory:
     try:
         return {
             checked_name(section): {checked_name(key): decoded(value) for key, value in values.items()}
@@ -401,7 +402,7 @@ def _is_count(number: object) -> TypeGuard[int]:
     return type(number) is int and 0 <= number < 1 << MAX_INT_BITS
 
 
-def _damaged(path: Path, why: str) -> ImageDamaged:
+def _damaged(path: str, why: str) -> ImageDamaged:
     return ImageDamaged(
         f"{path} can't be used as a card image: {why}. Restore it from a copy, or make a new one with"
         " `ecitizen emulator new`."

@@ -104,7 +104,7 @@ class VirtualSlot:
             return SlotStatus(
                 inserted is not None,
                 inserted is not None and inserted.client.powered.is_set(),
-                str(self._image),
+                self._image,
                 script.exchanges,
                 script.writes,
                 script.faults,

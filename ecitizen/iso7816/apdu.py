@@ -50,18 +50,25 @@ class CommandApdu:
     ne: int | None = None
     extended: bool = False
 
+    def with_ne(self, ne: int | None) -> "CommandApdu":
+        """The same command with another `ne`; several times as fast as `dataclasses.replace`."""
+        return CommandApdu(self.cla, self.ins, self.p1, self.p2, self.data, ne, self.extended)
+
     def encode(self) -> bytes:
         """The APDU as it is sent. Raise UsageError if a number doesn't fit its field."""
+        data, ne = self.data, self.ne
+        head = (self.cla, self.ins, self.p1, self.p2)
         try:
-            head = bytes((self.cla, self.ins, self.p1, self.p2))
+            if self.extended:
+                return bytes(head) + self._extended_body()
+            if len(data) > LC_SHORT_MAX or (ne is not None and not 1 <= ne <= NE_SHORT):
+                raise UsageError("a short command APDU carries at most 255 bytes and expects 1 to 256; use extended")
+            le = () if ne is None else (ne & 0xFF,)
+            if data:
+                return bytes((*head, len(data))) + data + bytes(le)
+            return bytes(head + le)
         except ValueError:
             raise UsageError("CLA, INS, P1 and P2 of a command APDU are one byte each") from None
-        if self.extended:
-            return head + self._extended_body()
-        if len(self.data) > LC_SHORT_MAX or (self.ne is not None and not 1 <= self.ne <= NE_SHORT):
-            raise UsageError("a short command APDU carries at most 255 bytes and expects 1 to 256; use extended")
-        body = bytes((len(self.data),)) + self.data if self.data else b""
-        return head + body + (b"" if self.ne is None else bytes((self.ne & 0xFF,)))
 
     def _extended_body(self) -> bytes:
         if len(self.data) > LC_MAX or (self.ne is not None and not 1 <= self.ne <= NE_MAX):

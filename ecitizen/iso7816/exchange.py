@@ -3,6 +3,9 @@
 `exchange` is a generator: it yields the bytes to send and is sent the card's answer, until it returns the whole
 response. It hides what T=0 and short lengths do to a command: an answer that waits (61xx), a length to be corrected
 (6Cxx), a command or a response too long for one APDU (chaining). ISO/IEC 7816-4:2020, 5.3 and 7.6.
+
+Most commands need none of that. Whoever counts microseconds sends one that `is_plain` by itself, and turns to
+`exchange` if `plain_response` says that the answer is not all.
 """
 
 from collections.abc import Generator
@@ -29,10 +32,15 @@ SW1_WRONG_LE = 0x6C
 ROUNDS_MAX = 1024
 """How often one answer may go on with 61xx. Four times what 65,536 bytes in pieces of 256 need."""
 
+_INS_GET_RESPONSE = int(Ins.GET_RESPONSE)  # before Python 3.12, to read a member of an enum costs a function call
 _GET_RESPONSE_REFUSED = frozenset(
     {StatusWord.INCORRECT_PARAMETERS_P1_P2, StatusWord.WRONG_PARAMETERS_P1_P2, StatusWord.CLASS_NOT_SUPPORTED}
 )
 
+_SHOWN_ONCE = frozenset({0x20, 0x21, 0x24, 0x2C})
+"""VERIFY, CHANGE REFERENCE DATA, RESET RETRY COUNTER: a card would count a repetition as one try more."""
+
+_SW_NO_ERROR = b"\x90\x00"
 _CHAIN_GOES_ON = ResponseApdu(b"", StatusWord.NO_ERROR)
 
 Exchange = Generator[bytes, bytes, ResponseApdu]
@@ -64,7 +72,7 @@ def exchange(command: CommandApdu, link: LinkState) -> Exchange:
             raise CardProtocolError("the card answered a command before it had all of it (chaining)")
         return response
     response = _parse((yield last.encode()))
-    if response.sw != StatusWord.NO_ERROR:
+    if not is_success(response.sw):
         response = yield from _correct(last, response, link)
     if command.ne is None:
         return response
@@ -74,18 +82,35 @@ def exchange(command: CommandApdu, link: LinkState) -> Exchange:
     return response
 
 
+def is_plain(command: CommandApdu, link: LinkState) -> bool:
+    """Tell whether the link carries `command` as it is: short, and on T=0 not with data both ways."""
+    if command.extended or len(command.data) > LC_SHORT_MAX:
+        return False
+    ne = command.ne
+    return ne is None or (ne <= NE_SHORT and not (command.data and link.protocol is CardProtocol.T0))
+
+
+def plain_response(command: CommandApdu, answer: bytes) -> ResponseApdu | None:
+    """The response if `answer` is the whole of it: 9000, and no more than was asked for; None if not."""
+    if answer.endswith(_SW_NO_ERROR) and (command.ne is None or len(answer) - len(_SW_NO_ERROR) <= command.ne):
+        return ResponseApdu(answer[:-2], 0x9000)
+    return None
+
+
 def _split(command: CommandApdu, link: LinkState) -> list[CommandApdu]:
     """The command as this link can carry it: extended, or short, or a chain of short ones."""
+    if is_plain(command, link):
+        return [command]
     ne = command.ne
     if link.protocol is CardProtocol.T1 and link.extended_length:
         long = len(command.data) > LC_SHORT_MAX or (ne is not None and ne > NE_SHORT)
-        return [command if long == command.extended else replace(command, extended=long)]
+        return [replace(command, extended=long)]
     if link.protocol is CardProtocol.T0 and command.data:
         ne = None  # T=0 has no case 4: the answer waits for GET RESPONSE
     elif ne is not None:
         ne = min(ne, NE_SHORT)
     if len(command.data) <= LC_SHORT_MAX:
-        return [command if ne == command.ne else replace(command, ne=ne)]
+        return [command.with_ne(ne)]
     parts = [command.data[at : at + LC_SHORT_MAX] for at in range(0, len(command.data), LC_SHORT_MAX)]
     return [
         *(replace(command, cla=command.cla | CLA_CHAINING, data=part, ne=None) for part in parts[:-1]),
@@ -96,7 +121,7 @@ def _split(command: CommandApdu, link: LinkState) -> list[CommandApdu]:
 def _correct(command: CommandApdu, response: ResponseApdu, link: LinkState) -> Exchange:
     """Send a command again with the right length if the card named it, or as the other form of GET RESPONSE."""
     response = yield from _correct_length(command, response)
-    if command.ins == Ins.GET_RESPONSE and response.sw in _GET_RESPONSE_REFUSED and not response.data:
+    if command.ins == _INS_GET_RESPONSE and response.sw in _GET_RESPONSE_REFUSED and not response.data:
         other = replace(command, p2=link.get_response_p2 ^ 0x01)
         response = yield from _correct_length(other, _parse((yield other.encode())))
         if response.sw not in _GET_RESPONSE_REFUSED:
@@ -106,10 +131,10 @@ def _correct(command: CommandApdu, response: ResponseApdu, link: LinkState) -> E
 
 def _correct_length(command: CommandApdu, response: ResponseApdu) -> Exchange:
     """Send a command again with the length that the card named (6Cxx), and keep of the answer what was asked for."""
-    if response.sw >> 8 != SW1_WRONG_LE:
+    if response.sw >> 8 != SW1_WRONG_LE or (command.data and command.ins in _SHOWN_ONCE):
         return response
     available = response.sw & 0xFF or NE_SHORT
-    response = _parse((yield replace(command, ne=available).encode()))
+    response = _parse((yield command.with_ne(available).encode()))
     if response.sw >> 8 == SW1_WRONG_LE:
         raise CardProtocolError("the card refuses the very length that it asked for (6Cxx twice)")
     _check_len(response, available)
@@ -128,9 +153,11 @@ def _collect(cla: int, ne: int, response: ResponseApdu, link: LinkState) -> Exch
             raise CardProtocolError("the card's answer never ends (61xx); take the card out and try another")
         waiting = response.sw & 0xFF or NE_SHORT
         get_response = CommandApdu(
-            get_response_cla, Ins.GET_RESPONSE, 0, link.get_response_p2, ne=min(waiting, ne - len(data))
+            get_response_cla, _INS_GET_RESPONSE, 0, link.get_response_p2, ne=min(waiting, ne - len(data))
         )
-        response = yield from _correct(get_response, _parse((yield get_response.encode())), link)
+        response = _parse((yield get_response.encode()))
+        if not is_success(response.sw):
+            response = yield from _correct(get_response, response, link)
         if not response.data and response.sw >> 8 == SW1_WAITING:
             raise CardProtocolError("the card promises an answer that it does not give (61xx without data)")
         data += response.data

@@ -6,7 +6,7 @@ names those that the standard gives a fixed value, and compares equal to the `in
 
 from enum import IntEnum, unique
 
-from ..errors import SecurityStatusNotSatisfied, StatusError
+from ..errors import NotSupported, PinBlocked, PinIncorrect, SecurityStatusNotSatisfied, StatusError
 
 
 @unique
@@ -174,7 +174,7 @@ def _describe_by_sw1(sw1: int, sw2: int) -> str:
 
 def is_success(sw: int) -> bool:
     """Tell whether the command was carried out: 9000, or 61xx, where response bytes are still waiting."""
-    return sw == StatusWord.NO_ERROR or sw >> 8 == 0x61
+    return sw == 0x9000 or sw >> 8 == 0x61
 
 
 def is_warning(sw: int) -> bool:
@@ -187,13 +187,44 @@ def is_valid(sw: int) -> bool:
     return 0x6100 <= sw <= 0x6FFF or 0x9000 <= sw <= 0x9FFF
 
 
-def status_error(sw: int, doing: str = "") -> StatusError:
+_KINDS: dict[int, type[StatusError]] = {
+    StatusWord.SECURITY_STATUS_NOT_SATISFIED: SecurityStatusNotSatisfied,
+    StatusWord.INSTRUCTION_NOT_SUPPORTED: NotSupported,
+    StatusWord.FUNCTION_NOT_SUPPORTED: NotSupported,
+}
+
+_REMEDIES = {"PIN": "unblock it with the PUK"}
+_REMEDY = "only whoever issued the card can help"
+
+
+def retries_left(sw: int) -> int | None:
+    """Tries that a PIN has left by the answer to a VERIFY; None where the status word tells no number.
+
+    63Cx is the standard's (ISO/IEC 7816-4:2020, 5.6), 6983 says none; 630x, x not 0, is what some older cards say
+    instead (OpenSC calls it CI_VERIFY_630X).
+    """
+    if sw == StatusWord.AUTHENTICATION_METHOD_BLOCKED:
+        return 0
+    if sw >> 4 == 0x63C or (sw >> 4 == 0x630 and sw & 0x0F):
+        return sw & 0x0F
+    return None
+
+
+def status_error(sw: int, doing: str = "", *, shown: str = "") -> StatusError:
     """Make the error for a card that refused with `sw`; the caller raises it.
 
     `doing` is what the command was for, as in "reading the record"; it begins the message and must hold no
-    personal data. 6982 gives SecurityStatusNotSatisfied, all else a plain StatusError: only the sender of a
-    SELECT knows that 6A82 means a missing application.
+    personal data. 6982 gives SecurityStatusNotSatisfied, 6D00 and 6A81 NotSupported. `shown` is
+    "PIN" or "PUK" if the command showed one to the card; then 63Cx gives PinIncorrect, 63C0 and 6983 PinBlocked.
+    All else is a plain StatusError: only the sender of a SELECT knows that 6A82 means a missing application.
     """
-    kind = SecurityStatusNotSatisfied if sw == StatusWord.SECURITY_STATUS_NOT_SATISFIED else StatusError
-    answer = f"the card answered {sw:04X} ({describe(sw)})"
-    return kind(f"{doing}: {answer}" if doing else answer, sw)
+    beginning = f"{doing}: " if doing else ""
+    left = retries_left(sw) if shown else None
+    if left == 0:
+        how = "is blocked" if sw == StatusWord.AUTHENTICATION_METHOD_BLOCKED else "is wrong, and now blocked"
+        return PinBlocked(f"{beginning}the {shown} {how}; {_REMEDIES.get(shown, _REMEDY)}", sw)
+    if left is not None:
+        tries = "1 try is" if left == 1 else f"{left} tries are"
+        return PinIncorrect(f"{beginning}the {shown} is wrong; {tries} left", sw, left)
+    kind = _KINDS.get(sw, StatusError)
+    return kind(f"{beginning}the card answered {sw:04X} ({describe(sw)})", sw)

@@ -180,19 +180,19 @@ class PcscTransport:
 
     def transmit(self, command: bytes) -> bytes:
         """Send one command APDU; raise CardRemoved, CardReset or another TransportError if that fails."""
-        result, answer = self._scard.SCardTransmit(self._card, self._pci, list(command))
-        if self._may_be_removal(result, answer) and self._context.card_goes(self.name, _REMOVAL_SECONDS):
-            result = self._scard.SCARD_W_REMOVED_CARD
+        scard = self._scard
+        result, answer = scard.SCardTransmit(self._card, self._pci, list(command))
+        if answer and result == scard.SCARD_S_SUCCESS:
+            return bytes(answer)
+        if self._may_be_removal(result) and self._context.card_goes(self.name, _REMOVAL_SECONDS):
+            result = scard.SCARD_W_REMOVED_CARD
         self._context.check(result, f"talking to the card in {self.name}")
-        return bytes(answer)
+        return b""
 
-    def _may_be_removal(self, result: int, answer: list[int]) -> bool:
+    def _may_be_removal(self, result: int) -> bool:
         """A card pulled out amid a command: the exchange fails, or brings nothing, before its absence is noticed."""
         scard = self._scard
-        return (result == scard.SCARD_S_SUCCESS and not answer) or result in {
-            scard.SCARD_E_NOT_TRANSACTED,
-            scard.SCARD_E_COMM_DATA_LOST,
-        }
+        return result in {scard.SCARD_S_SUCCESS, scard.SCARD_E_NOT_TRANSACTED, scard.SCARD_E_COMM_DATA_LOST}
 
     def reset(self) -> None:
         """Reset the card (warm)."""

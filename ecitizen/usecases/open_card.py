@@ -4,17 +4,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..session import CardSession
-from ..transport.base import ReaderInfo, Transport
 from ..transport.virtual import VirtualReader, VirtualTransport
 
 if TYPE_CHECKING:
     from ..emulator.image import CardImage
+    from ..transport.base import ReaderInfo, Transport
 
 VIRTUAL_PREFIX = "virtual:"
 """`virtual:FILE` in place of a reader's name means the card image FILE, in this process."""
 
 
-def list_readers() -> tuple[ReaderInfo, ...]:
+def list_readers() -> "tuple[ReaderInfo, ...]":
     """All PC/SC readers, and what is in them. Raise PcscUnavailable if this machine has no PC/SC."""
     from ..transport import pcsc  # late: works without pyscard until a PC/SC reader is asked for
 
@@ -26,7 +26,7 @@ def open_card(
     *,
     exclusive: bool = False,
     wait: float = 0.0,
-    wrap: Callable[[Transport], Transport] | None = None,
+    wrap: "Callable[[Transport], Transport] | None" = None,
 ) -> CardSession:
     """Connect to a card; use the session in a `with` block.
 
@@ -46,7 +46,7 @@ def open_card(
         raise
 
 
-def _connect(reader: str | VirtualReader | None, *, exclusive: bool, wait: float) -> Transport:
+def _connect(reader: str | VirtualReader | None, *, exclusive: bool, wait: float) -> "Transport":
     if isinstance(reader, VirtualReader):
         return reader.connect()
     if reader is not None and reader.startswith(VIRTUAL_PREFIX):

@@ -30,7 +30,7 @@ class QuickDisk(Disk):
     def fsync(self, fd: int) -> None:
         pass
 
-    def sync_folder(self, folder: Path) -> None:
+    def sync_folder(self, folder: str) -> None:
         pass
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ecitizen.errors import CardProtocolError, UsageError
 from ecitizen.iso7816.apdu import CardProtocol, CommandApdu, ResponseApdu
 from ecitizen.iso7816.command import read_binary, select
-from ecitizen.iso7816.exchange import ROUNDS_MAX, LinkState, exchange
+from ecitizen.iso7816.exchange import ROUNDS_MAX, LinkState, exchange, is_plain, plain_response
 
 THAI_READ = CommandApdu(0x80, 0xB0, 0x00, 0x04, b"\x00\x0d", ne=13)
 THAI_READ_HEX = "80B0000402000D"
@@ -315,6 +315,49 @@ def test_more_data_than_asked_for_is_a_breach() -> None:
         play(read_binary(0, 4), t0(), [("00B0000004", "6C08"), ("00B0000008", "31" * 9 + "9000")])
 
 
+# --- plain commands, which need no generator ---
+
+
+@pytest.mark.parametrize(
+    ("command", "on_t0", "on_t1"),
+    [
+        (CommandApdu(0x00, 0x70), True, True),
+        (CommandApdu(0x00, 0x84, ne=256), True, True),
+        (CommandApdu(0x00, 0xD6, data=bytes(255)), True, True),
+        (CommandApdu(0x00, 0xA4, data=b"CM", ne=256), False, True),
+        (CommandApdu(0x00, 0xB0, ne=257), False, False),
+        (CommandApdu(0x00, 0xD6, data=bytes(256)), False, False),
+        (CommandApdu(0x00, 0xB0, ne=1, extended=True), False, False),
+    ],
+)
+def test_a_plain_command_goes_as_it_is(command: CommandApdu, on_t0: bool, on_t1: bool) -> None:
+    assert is_plain(command, t0()) == on_t0
+    assert is_plain(command, t1()) == is_plain(command, t1(extended=True)) == on_t1
+
+
+@pytest.mark.parametrize(
+    ("ne", "answer", "data"),
+    [
+        (2, "CAFE9000", "CAFE"),
+        (2, "CA9000", "CA"),
+        (2, "9000", ""),
+        (None, "9000", ""),
+        (2, "9000009000", None),  # more than was asked for
+        (2, "6102", None),
+        (2, "CAFE6102", None),
+        (2, "6C01", None),
+        (2, "6A82", None),
+        (2, "6282", None),
+        (2, "9001", None),
+        (2, "00", None),
+        (2, "", None),
+    ],
+)
+def test_a_plain_answer_is_the_response(ne: int | None, answer: str, data: str | None) -> None:
+    expected = None if data is None else ResponseApdu(bytes.fromhex(data), 0x9000)
+    assert plain_response(CommandApdu(0x00, 0x84, ne=ne), bytes.fromhex(answer)) == expected
+
+
 # --- any card ---
 
 PLAUSIBLE = st.builds(
@@ -325,20 +368,20 @@ PLAUSIBLE = st.builds(
 )
 
 
-@settings(deadline=None)
-@given(
-    command=st.builds(
-        CommandApdu,
-        st.sampled_from([0x00, 0x80, 0x4F]),
-        st.sampled_from([0xB0, 0xC0, 0xCA]),
-        data=st.sampled_from([b"", b"\x00\xff", bytes(700)]),
-        ne=st.sampled_from([None, 1, 255, 256, 65536]),
-    ),
-    link=st.builds(
-        LinkState, st.sampled_from(CardProtocol), st.sampled_from([0, 1]), st.sampled_from([None, True, False])
-    ),
-    answers=st.lists(st.binary(max_size=4) | PLAUSIBLE, min_size=1, max_size=8),
+COMMANDS = st.builds(
+    CommandApdu,
+    st.sampled_from([0x00, 0x80, 0x4F]),
+    st.sampled_from([0xB0, 0xC0, 0xCA]),
+    data=st.sampled_from([b"", b"\x00\xff", bytes(700)]),
+    ne=st.sampled_from([None, 1, 255, 256, 65536]),
 )
+LINKS = st.builds(
+    LinkState, st.sampled_from(CardProtocol), st.sampled_from([0, 1]), st.sampled_from([None, True, False])
+)
+
+
+@settings(deadline=None)
+@given(COMMANDS, LINKS, st.lists(st.binary(max_size=4) | PLAUSIBLE, min_size=1, max_size=8))
 def test_any_answers_give_a_response_or_a_breach(command: CommandApdu, link: LinkState, answers: list[bytes]) -> None:
     rounds = 0
 
@@ -356,3 +399,17 @@ def test_any_answers_give_a_response_or_a_breach(command: CommandApdu, link: Lin
         assert 0x6100 <= response.sw <= 0x6FFF or 0x9000 <= response.sw <= 0x9FFF
         assert command.ne is None or len(response.data) <= command.ne
     assert rounds <= 6 + 4 * ROUNDS_MAX
+
+
+@settings(deadline=None)
+@given(COMMANDS, LINKS, st.sampled_from([0, 1, 2, 255, 256, 257]))
+def test_the_exchange_agrees_on_what_is_plain(command: CommandApdu, link: LinkState, answer_len: int) -> None:
+    assume(is_plain(command, link))
+    steps = exchange(command, link)
+    assert next(steps) == command.encode()
+    answer = bytes(answer_len) + b"\x90\x00"
+    response = plain_response(command, answer)
+    with pytest.raises(CardProtocolError if response is None else StopIteration) as done:
+        steps.send(answer)
+    if isinstance(done.value, StopIteration):
+        assert done.value.value == response

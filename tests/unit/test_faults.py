@@ -468,8 +468,8 @@ def test_without_power_nothing_is_written_any_more(tmp_path: Path) -> None:
     uses: list[Use] = [
         lambda: disk.write(-1, b""),
         lambda: disk.truncate(-1, 0),
-        lambda: disk.replace(path, path),
-        lambda: disk.create(path),
+        lambda: disk.replace(str(path), str(path)),
+        lambda: disk.create(str(path)),
     ]
     for use in uses:
         with pytest.raises(OSError, match="power is off"):

@@ -34,7 +34,7 @@ class QuickDisk(Disk):
     def fsync(self, fd: int) -> None:
         pass
 
-    def sync_folder(self, folder: Path) -> None:
+    def sync_folder(self, folder: str) -> None:
         pass
 
 
@@ -266,9 +266,9 @@ class _ModeDisk(Disk):
     def __init__(self) -> None:
         self.modes: dict[str, int] = {}
 
-    def create(self, path: Path) -> int:
+    def create(self, path: str) -> int:
         fd = super().create(path)
-        self.modes[path.name] = stat.S_IMODE(os.fstat(fd).st_mode)
+        self.modes[Path(path).name] = stat.S_IMODE(os.fstat(fd).st_mode)
         return fd
 
 
@@ -590,12 +590,12 @@ class _ForbiddenDisk(Disk):
     def __init__(self, forbidden: str) -> None:
         self._forbidden = forbidden
 
-    def read(self, path: Path) -> bytes:
+    def read(self, path: str) -> bytes:
         if self._forbidden == "read":
             raise PermissionError(13, "Permission denied")
         return super().read(path)
 
-    def create(self, path: Path) -> int:
+    def create(self, path: str) -> int:
         if self._forbidden == "create":
             raise PermissionError(13, "Permission denied")
         return super().create(path)
@@ -768,10 +768,11 @@ class CutDisk(Disk):
             raise PowerCut
         self.steps -= 1
 
-    def create(self, path: Path) -> int:
+    def create(self, path: str) -> int:
         self._step()
         fd = super().create(path)
-        self._open[fd] = self._files[path.name] = f"new {len(self._synced)} {path.name}"
+        name = Path(path).name
+        self._open[fd] = self._files[name] = f"new {len(self._synced)} {name}"
         self._synced[self._open[fd]] = b""
         return fd
 
@@ -791,17 +792,17 @@ class CutDisk(Disk):
         self._step()
         super().truncate(fd, length)
 
-    def replace(self, source: Path, target: Path) -> None:
+    def replace(self, source: str, target: str) -> None:
         self._step()
         super().replace(source, target)
-        self._files[target.name] = self._files.pop(source.name)
+        self._files[Path(target).name] = self._files.pop(Path(source).name)
 
-    def remove(self, path: Path) -> None:
+    def remove(self, path: str) -> None:
         self._step()
         super().remove(path)
-        self._files.pop(path.name, None)
+        self._files.pop(Path(path).name, None)
 
-    def sync_folder(self, folder: Path) -> None:
+    def sync_folder(self, folder: str) -> None:
         self._step()
         self._synced_files = dict(self._files)
 

@@ -312,6 +312,16 @@ def test_a_card_pulled_out_amid_a_command(scard: FakeScard) -> None:
         transport.transmit(b"\x00\xa4\x04\x00")
 
 
+def test_nothing_is_an_answer_only_while_the_card_is_there(scard: FakeScard) -> None:
+    scard.readers = {"Desk": ATR}
+    transport = pcsc.connect()
+    scard.answer = []
+    assert transport.transmit(b"\x00\xa4\x04\x00") == b""
+    scard.later = [(scard.now + 0.4, lambda: scard.readers.update(Desk=None))]
+    with pytest.raises(CardRemoved):
+        transport.transmit(b"\x00\xa4\x04\x00")
+
+
 def test_an_exchange_that_failed_with_the_card_still_there(scard: FakeScard) -> None:
     scard.readers = {"Desk": ATR}
     transport = pcsc.connect()

@@ -1,7 +1,10 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import cycle
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ecitizen.errors import (
     AppNotFound,
@@ -12,7 +15,8 @@ from ecitizen.errors import (
     StatusError,
     UsageError,
 )
-from ecitizen.iso7816.apdu import CardProtocol, CommandApdu
+from ecitizen.iso7816.apdu import CardProtocol, CommandApdu, ResponseApdu
+from ecitizen.iso7816.exchange import LinkState, exchange
 from ecitizen.model import LinkStats
 from ecitizen.session import CardSession
 
@@ -147,3 +151,59 @@ def test_what_goes_wrong_on_the_way_is_told_apart() -> None:
         session(("00B0000001", "")).read_binary(0, 1)
     with pytest.raises(CardProtocolError):
         session(("00B0000001", "00010203")).read_binary(0, 1)
+
+
+class Repeating(Scripted):
+    """A transport that gives its answers one after another, over and over, and keeps what it was sent."""
+
+    def __init__(self, answers: list[bytes], protocol: CardProtocol) -> None:
+        super().__init__(protocol=protocol)
+        self.answers = cycle(answers)
+        self.sent: list[bytes] = []
+
+    def transmit(self, command: bytes) -> bytes:
+        self.sent.append(command)
+        return next(self.answers)
+
+
+@settings(deadline=None)
+@given(
+    command=st.builds(
+        CommandApdu,
+        st.just(0x00),
+        st.sampled_from([0xB0, 0xC0]),
+        data=st.sampled_from([b"", b"\x00\xff", bytes(300)]),
+        ne=st.sampled_from([None, 2, 256, 300]),
+    ),
+    protocol=st.sampled_from(CardProtocol),
+    answers=st.lists(
+        st.sampled_from(["9000", "CAFE9000", "CAFEBA9000", "6102", "CA6101", "6C01", "6A86", "6A82", "6000", ""]),
+        min_size=1,
+        max_size=4,
+    ),
+)
+def test_the_short_way_is_the_exchange(command: CommandApdu, protocol: CardProtocol, answers: list[str]) -> None:
+    """A plain command is sent without the generator; what goes over the link, and what comes of it, is the same."""
+    card = Repeating([bytes.fromhex(answer) for answer in answers], protocol)
+    given_by_session = outcome(lambda: CardSession(card).transmit(command))
+    twin = Repeating([bytes.fromhex(answer) for answer in answers], protocol)
+    assert outcome(lambda: by_the_book(command, twin)) == given_by_session
+    assert twin.sent == card.sent
+
+
+def outcome(call: Callable[[], ResponseApdu]) -> ResponseApdu | str:
+    try:
+        return call()
+    except CardProtocolError as error:
+        return str(error)
+
+
+def by_the_book(command: CommandApdu, card: Repeating) -> ResponseApdu:
+    steps = exchange(command, LinkState(card.protocol))
+    raw = next(steps)
+    while True:
+        try:
+            raw = steps.send(card.transmit(raw))
+        except StopIteration as done:
+            response: ResponseApdu = done.value
+            return response

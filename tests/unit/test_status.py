@@ -1,7 +1,22 @@
 import pytest
 
-from ecitizen.errors import AppNotFound, SecurityStatusNotSatisfied, StatusError
-from ecitizen.iso7816.status import StatusWord, describe, is_success, is_valid, is_warning, status_error
+from ecitizen.errors import (
+    AppNotFound,
+    NotSupported,
+    PinBlocked,
+    PinIncorrect,
+    SecurityStatusNotSatisfied,
+    StatusError,
+)
+from ecitizen.iso7816.status import (
+    StatusWord,
+    describe,
+    is_success,
+    is_valid,
+    is_warning,
+    retries_left,
+    status_error,
+)
 
 GENERIC = {"not a status word", "proprietary status word"}
 
@@ -105,3 +120,38 @@ def test_status_error_guesses_nothing() -> None:
     assert not isinstance(error, AppNotFound)
     assert error.sw == 0x6A82
     assert str(error) == "the card answered 6A82 (file or application not found)"
+
+
+def test_status_error_of_what_the_card_does_not_have() -> None:
+    for sw in (0x6D00, 0x6A81):
+        assert type(status_error(sw)) is NotSupported
+
+
+def test_retries_left_tells_what_the_card_tells() -> None:
+    told = {sw: left for sw in range(0x10000) if (left := retries_left(sw)) is not None}
+    assert told == {0x6983: 0} | {0x63C0 + left: left for left in range(16)} | {
+        0x6300 + left: left for left in range(1, 16)
+    }
+
+
+def test_status_error_of_a_pin_that_was_shown() -> None:
+    wrong = status_error(0x63C2, "verifying the PIN", shown="PIN")
+    assert isinstance(wrong, PinIncorrect)
+    assert (wrong.retries_left, wrong.sw) == (2, 0x63C2)
+    assert str(wrong) == "verifying the PIN: the PIN is wrong; 2 tries are left"
+    assert str(status_error(0x63C1, shown="PUK")) == "the PUK is wrong; 1 try is left"
+
+
+def test_status_error_of_a_pin_that_is_blocked() -> None:
+    for sw, words in ((0x63C0, "is wrong, and now blocked"), (0x6983, "is blocked")):
+        blocked = status_error(sw, shown="PIN")
+        assert isinstance(blocked, PinBlocked)
+        assert blocked.sw == sw
+        assert str(blocked) == f"the PIN {words}; unblock it with the PUK"
+    assert str(status_error(0x6983, shown="PUK")) == "the PUK is blocked; only whoever issued the card can help"
+
+
+def test_status_words_of_pins_mean_nothing_where_none_was_shown() -> None:
+    for sw in (0x63C2, 0x63C0, 0x6983):
+        assert type(status_error(sw)) is StatusError
+    assert type(status_error(0x6300, shown="PIN")) is StatusError
