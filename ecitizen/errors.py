@@ -2,7 +2,9 @@
 
 EcitizenError
 ├─ UsageError                 the caller broke a rule
-│   └─ EncodeError            a value that the card's format can't hold
+│   ├─ EncodeError            a value that the card's format can't hold
+│   ├─ PinMalformed           not the form of a PIN; the card was not asked
+│   └─ LastTryRefused         one try is left, and the caller did not say to use it
 ├─ ConfigError                something on this machine is missing or set wrong
 │   ├─ PcscUnavailable        no PC/SC binding, or no PC/SC daemon
 │   └─ FileFailed             a file could not be written
@@ -18,7 +20,11 @@ EcitizenError
 ├─ CardError                  the card said no
 │   └─ StatusError(sw)
 │       ├─ AppNotFound        6A82 to SELECT: this application is not on the card
-│       └─ SecurityStatusNotSatisfied   6982
+│       ├─ SecurityStatusNotSatisfied   6982
+│       ├─ PinIncorrect(retries_left)   63Cx
+│       ├─ PinBlocked         6983: no try is left
+│       ├─ KeyIncorrect       the management key is not this card's
+│       └─ NotSupported       6D00 and the like: this card has no such command or algorithm
 ├─ CardProtocolError          the card answered outside the standard
 │   └─ DecodeError            bytes that don't have the form they must have
 │       └─ CheckDigitWrong    a number whose last digit contradicts the others
@@ -50,6 +56,18 @@ class EncodeError(UsageError):
     """A value can't be written in the card's format: too long, wrong characters, bad check digit."""
 
     code = "not_encodable"
+
+
+class PinMalformed(UsageError):
+    """What was given can't be a PIN, so the card was not asked and no try is lost."""
+
+    code = "pin_malformed"
+
+
+class LastTryRefused(UsageError):
+    """One try is left before the PIN is blocked, and the caller did not say that it may be used."""
+
+    code = "last_try"
 
 
 class ConfigError(EcitizenError):
@@ -154,6 +172,34 @@ class SecurityStatusNotSatisfied(StatusError):
     """The card wants a PIN or a key first."""
 
     code = "security_status_not_satisfied"
+
+
+class PinIncorrect(StatusError):
+    """The PIN or PUK is wrong; `retries_left` tries are left."""
+
+    code = "pin_incorrect"
+
+    def __init__(self, message: str, sw: int, retries_left: int) -> None:
+        super().__init__(message, sw)
+        self.retries_left = retries_left
+
+
+class PinBlocked(StatusError):
+    """No try is left: the PIN must be unblocked with the PUK, the PUK by whoever issued the card."""
+
+    code = "pin_blocked"
+
+
+class KeyIncorrect(StatusError):
+    """The card did not accept the management key."""
+
+    code = "key_incorrect"
+
+
+class NotSupported(StatusError):
+    """This card does not have the command, the algorithm or the object."""
+
+    code = "not_supported"
 
 
 class CardProtocolError(EcitizenError):
