@@ -35,8 +35,9 @@ fuzz: setup ## fuzz the card and every parser (RUNS=20000 for each target; netwo
 mutate: setup ## change every constant that card and reader share; a vector or transcript must notice each
 	$(BIN)/python -m tests.mutation
 
-soak: setup ## ten thousand insertions with faults, and removal at every exchange through pcscd (ten minutes)
+soak: setup ## ten thousand insertions with faults, removal at every exchange through pcscd, PIN states (ten minutes)
 	$(BIN)/python -m tests.soak
+	$(BIN)/python -m tests.flow.test_piv_state --steps 100000
 
 clean: ## remove what tests, builds and the demo left, and have `setup` look again
 	rm -rf build dist demo-out .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -47,8 +47,12 @@ def describe(top: argparse.ArgumentParser) -> tuple[Command, ...]:
 
 def _names() -> dict[str, tuple[str, ...]]:
     """Words that options of these names take, where they are known: those of the applications installed now."""
+    from cardapps.piv.layout import ObjectId, Slot
+    from ecitizen.algorithms import KeyAlgorithm
     from ecitizen.apps import installed_drivers
     from ecitizen.emulator.persona import installed_personas
+
+    objects = tuple(each.name.lower() for each in ObjectId)
 
     drivers = installed_drivers()
     return {
@@ -56,6 +60,12 @@ def _names() -> dict[str, tuple[str, ...]]:
         "field": tuple(f"{driver.name}.{field}" for driver in drivers for field in driver.fields),
         "persona": tuple(sorted(installed_personas())),
         "words": ("th", "en"),
+        "slot": tuple(str(slot) for slot in Slot),
+        "algorithm": tuple(KeyAlgorithm),
+        "atr": ("thai", "piv"),
+        "read": objects,
+        "write": objects,
+        "delete": objects,
     }
 
 
@@ -164,8 +174,9 @@ def _zsh_body(command: Command) -> Iterator[str]:
             specs.append("'1:file:_files'")
         specs += ["':command:->name'", "'*::command:->command'"]
     elif command.arguments.words:
-        specs.append(f"'*:value:({' '.join(command.arguments.words)})'")
-    elif command.arguments.files:
+        place = "1" if command.arguments.files else "*"
+        specs.append(f"'{place}:value:({' '.join(command.arguments.words)})'")
+    if command.arguments.files and not command.summaries:
         specs.append("'*:file:_files'")
     yield "    local context state state_descr line"
     yield "    typeset -A opt_args"

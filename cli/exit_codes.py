@@ -48,13 +48,18 @@ class ExitCode(IntEnum):
 
 def exit_code(error: EcitizenError) -> ExitCode:
     """The exit code for an error."""
-    for kind, code in _CODES:
+    from pki.errors import PkiError, SignatureInvalid  # late: most commands need no more of pki than this
+
+    pki: _Codes = ((SignatureInvalid, ExitCode.PROBLEMS), (PkiError, ExitCode.USAGE))
+    for kind, code in (*_CODES, *pki):
         if isinstance(error, kind):
             return code
     return ExitCode.OTHER
 
 
-_CODES: tuple[tuple[type[EcitizenError], ExitCode], ...] = (
+_Codes = tuple[tuple[type[EcitizenError], ExitCode], ...]
+
+_CODES: _Codes = (
     (UsageError, ExitCode.USAGE),
     (PcscUnavailable, ExitCode.NO_READER),
     (NoCard, ExitCode.NO_CARD),

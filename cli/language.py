@@ -50,8 +50,13 @@ class Words:
         return wanted or other
 
     def error(self, error: "EcitizenError") -> str:
-        """What happened and what to do next."""
-        return self._with_meaning(error.code, str(error))
+        """What happened and what to do next; of a wrong PIN, in either language, how many tries are left."""
+        text = self._with_meaning(error.code, str(error))
+        left = getattr(error, "retries_left", None)
+        if left is None or self.language is Language.EN:
+            return text
+        _ = self.translate
+        return f"{text} {_('Tries left: {count}').format(count=left)}"
 
     def problem(self, problem: "Problem") -> str:
         """What is wrong with a part of the card."""

@@ -6,20 +6,22 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
-from typing import Any
 
 from ecitizen.errors import EcitizenError, UsageError
 from ecitizen.version import __version__
 
 from . import language
 from .exit_codes import ExitCode, exit_code
-from .tree import leaves
+from .tree import Parser, leaves
 
 _COMMANDS = {
     "demo": "see it work: a card inserted, read and shown",
     "reader": "card readers of this machine",
     "card": "what is on a card",
+    "pin": "the PIN of a card: tries left, change, unblock",
+    "piv": "the signing card: keys, certificates, signatures",
     "emulator": "emulated cards for tests and training",
     "trace": "run a command and write down what it says to the card",
     "explain": "say what bytes between a program and a card mean",
@@ -28,42 +30,14 @@ _COMMANDS = {
 }
 """Name and help of each command or group; its module in `commands` fills in the rest."""
 
-_COLUMNS = 80
-
-
 _COLLECT_SELDOM = 100_000
 """New objects between two searches for garbage. Imports make many, all to stay: with the usual 700, searching takes a
 sixth of the time of a short command."""
 
 
-class _Formatter(argparse.HelpFormatter):
-    """Learns the terminal's width by itself: argparse, which makes one for every option, imports shutil for that."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=_terminal_width() - 2)
-
-
-class _Parser(argparse.ArgumentParser):
-    """Its subcommands' parsers are such parsers too."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(formatter_class=_Formatter, **options)
-
-
-def _terminal_width() -> int:
-    """Columns of the terminal: as COLUMNS says, as it says itself, or 80."""
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isascii() and columns.isdigit() and int(columns):
-        return int(columns)
-    try:
-        return os.get_terminal_size(1).columns or _COLUMNS
-    except OSError:  # standard output is no terminal
-        return _COLUMNS
-
-
-def parser(only: str | None = None) -> argparse.ArgumentParser:
-    """The command line: the whole of it, or with the options of one command only, which is much quicker to make."""
-    top = _Parser(
+def parser() -> Parser:
+    """The command line. A command's module is imported when the command is used, or looked at with `tree`."""
+    top = Parser(
         prog="ecitizen",
         description="Read, emulate and issue multi-application smart identity cards.",
         epilog="`ecitizen COMMAND --help` tells more. Exit codes and JSON forms: docs/cli.md.",
@@ -73,12 +47,14 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
     top.set_defaults(wrap=None)  # what `trace` puts around the transport of every card that a command opens
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, prog="ecitizen")
     for name, summary in _COMMANDS.items():
-        command = commands.add_parser(name, help=summary)
-        if only in {None, name}:
-            import_module(f".commands.{name}", __package__).fill(command)
-            for leaf in leaves(command):
-                language.add_option(leaf)  # before or after the command, as one likes
+        commands.add_parser(name, help=summary, fill=partial(_fill, name))
     return top
+
+
+def _fill(name: str, command: Parser) -> None:
+    import_module(f".commands.{name}", __package__).fill(command)
+    for leaf in leaves(command):
+        language.add_option(leaf)  # before or after the command, as one likes
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _main(argv)
     finally:
         gc.set_threshold(*usual)
+        if argv is None:
+            gc.freeze()  # the process ends here, and all its memory with it: Python need not search that for garbage
 
 
 def _main(argv: Sequence[str] | None) -> int:
@@ -112,7 +90,7 @@ def _parse(line: Sequence[str]) -> argparse.Namespace:
     """The command line, parsed. What the parser has to say is English; where Thai is spoken, what it means follows."""
     arguments = argparse.Namespace()
     try:
-        return parser(only=next((word for word in line if word in _COMMANDS), "")).parse_args(line, arguments)
+        return parser().parse_args(line, arguments)
     except SystemExit as stop:
         if stop.code == ExitCode.USAGE and arguments.words.language is language.Language.TH:
             print(f"ecitizen: {arguments.words.meaning(UsageError.code)}", file=sys.stderr)

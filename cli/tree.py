@@ -1,13 +1,60 @@
 """The tree of commands that the argument parsers form."""
 
 import argparse
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+_COLUMNS = 80
 
 
-def subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+class Parser(argparse.ArgumentParser):
+    """Its subcommands' parsers are such parsers too. A `fill` adds what it takes, but not before it is used.
+
+    So a command line costs what the command in it costs, however many others there are. Options are given in full: a
+    `--pin 123456` must not be taken for the beginning of another one.
+    """
+
+    def __init__(self, *, fill: "Callable[[Parser], None] | None" = None, **options: Any) -> None:
+        super().__init__(formatter_class=_Formatter, allow_abbrev=False, **options)
+        self._fill = fill
+
+    def complete(self) -> None:
+        """Add what it takes, if that is still to be done."""
+        if self._fill is not None:
+            fill, self._fill = self._fill, None
+            fill(self)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse with it; argparse, too, comes this way when it is a subcommand that was named."""
+        self.complete()
+        return super().parse_known_args(args, namespace)
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Learns the terminal's width by itself: argparse, which makes one for every option, imports shutil for that."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_terminal_width() - 2)
+
+
+def _terminal_width() -> int:
+    """Columns of the terminal: as COLUMNS says, as it says itself, or 80."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isascii() and columns.isdigit() and int(columns):
+        return int(columns)
+    try:
+        return os.get_terminal_size(1).columns or _COLUMNS
+    except OSError:  # standard output is no terminal
+        return _COLUMNS
+
+
+def subcommands(parser: argparse.ArgumentParser) -> dict[str, Parser]:
     """The commands below this one by name; none if it is no group."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                below.complete()
             return dict(action.choices)
     return {}
 

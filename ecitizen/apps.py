@@ -1,12 +1,17 @@
-"""Finding the applications that are installed, host side (entry point group `ecitizen.drivers`)."""
+"""Finding the applications that are installed, host side (entry point groups `ecitizen.drivers`, `ecitizen.pins`)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from .entry_points import entry_points
 from .errors import ConfigError, UsageError
-from .ports import Driver
+from .ports import Driver, PinHolder
+from .session import CardSession
 
 GROUP_DRIVERS = "ecitizen.drivers"
+GROUP_PINS = "ecitizen.pins"
+"""Entry points of callables that select an application with a PIN, and raise AppNotFound if the card lacks it."""
+
+SelectPinHolder = Callable[[CardSession], PinHolder]
 
 
 def installed_drivers(allow: Iterable[str] | None = None) -> tuple[Driver, ...]:
@@ -24,3 +29,17 @@ def installed_drivers(allow: Iterable[str] | None = None) -> tuple[Driver, ...]:
         raise ConfigError("no card applications are installed; install the package (pip install ecitizen)")
     drivers: list[Driver] = [found[name].load()() for name in names]
     return tuple(sorted(drivers, key=lambda driver: (driver.rank, driver.name)))
+
+
+def installed_pins(application: str | None = None) -> dict[str, SelectPinHolder]:
+    """How to select each installed application that has a PIN, by name; or only the one that is named.
+
+    Raise UsageError if it is not installed, ConfigError if none is.
+    """
+    found = {entry.name: entry for entry in entry_points(GROUP_PINS)}
+    if not found:
+        raise ConfigError("no applications with a PIN are installed; install the package (pip install ecitizen)")
+    if application is not None and application not in found:
+        raise UsageError(f"no application {application} with a PIN here; there are {', '.join(sorted(found))}")
+    names = sorted(found) if application is None else [application]
+    return {name: found[name].load() for name in names}

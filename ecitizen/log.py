@@ -9,7 +9,7 @@ from enum import StrEnum, unique
 
 from .errors import DecodeError
 from .iso7816 import tlv
-from .iso7816.apdu import CLA_FURTHER, CommandApdu, logical_channel
+from .iso7816.apdu import CLA_CHAINING, CLA_FURTHER, CommandApdu, logical_channel
 from .iso7816.command import Ins
 
 
@@ -43,6 +43,11 @@ _HARMLESS_OBJECTS = frozenset(
     {0x02, 0x06, 0x47, 0x4F, 0x50, 0x61, 0x62, 0x6F, 0x79, 0xA5, 0xAC, 0x5F50, 0x7F66, 0x9F65}
     | {0x80, 0x81, 0x82, 0x83, 0x84, 0x86, 0x88, 0x8A, 0x8B, 0x8C}
 )
+
+_INS_GET_DATA_ODD = 0xCB
+_TAG_LIST = 0x5C
+_NAME_MAX_LEN = 16
+"""An application's name, file identifiers, tags: no more bytes than this (ISO/IEC 7816-4:2020, 11.2.2)."""
 
 _THAI_CLA = 0x80
 _CHANNEL_BITS = 0x03
@@ -78,7 +83,10 @@ class Excerpt:
 
 
 def secret_of(command: CommandApdu) -> Secret:
-    """What the content of a command or of its answer would give away, unless it is known to be harmless."""
+    """What the content of a command or of its answer would give away, unless it is known to be harmless.
+
+    Every command of a chain has the instruction of the whole, so each is judged alike.
+    """
     if is_secured(command.cla):
         return Secret.SECURE_MESSAGING
     if command.ins in _PIN_COMMANDS:
@@ -140,10 +148,12 @@ class Redactor:
 
 def names_only(command: CommandApdu) -> bool:
     """Whether the data of a command only name what is wanted, so that they may be seen."""
-    if is_secured(command.cla):
+    if is_secured(command.cla) or command.cla & CLA_CHAINING:
         return False
     if command.ins == Ins.SELECT:
-        return len(command.data) <= 16  # an application's name, or file identifiers (ISO/IEC 7816-4:2020, 11.2.2)
+        return len(command.data) <= _NAME_MAX_LEN
+    if command.ins == _INS_GET_DATA_ODD:
+        return len(command.data) <= _NAME_MAX_LEN and _is_tag_list(command.data)
     is_thai_class = command.cla & ~_CHANNEL_BITS == _THAI_CLA
     return is_thai_class and command.ins == Ins.READ_BINARY and len(command.data) == _THAI_READ_DATA_LEN
 
@@ -151,6 +161,11 @@ def names_only(command: CommandApdu) -> bool:
 def is_secured(cla: int) -> bool:
     """Whether the class byte says secure messaging (ISO/IEC 7816-4:2020, 5.4.1)."""
     return bool(cla & 0x20) if cla & CLA_FURTHER else bool(cla & 0x0C)
+
+
+def _is_tag_list(data: bytes) -> bool:
+    """Whether it is the tags of objects, and so nothing of what is in them (ISO/IEC 7816-4:2020, 11.4.2)."""
+    return len(data) >= 2 and data[0] == _TAG_LIST and data[1] == len(data) - 2
 
 
 def _describes_a_file(data: bytes) -> bool:

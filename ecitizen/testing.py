@@ -14,21 +14,25 @@ from contextlib import contextmanager
 from .emulator.card import Card
 from .emulator.image import CardImage
 from .emulator.persona import Persona, find_persona
-from .emulator.personalise import card_from_image, sections_for
+from .emulator.personalise import card_from_image, record_for, sections_for
 from .emulator.vpcd import Powerable, VpcdClient
 from .errors import CardMute, UsageError
 from .iso7816.apdu import CardProtocol
 from .transport.virtual import InsertableCard, VirtualReader
 
 
-def virtual_card(persona: str | Persona, protocol: CardProtocol | str = CardProtocol.T0) -> Card:
-    """A card of this persona, in memory; `protocol` is `t0` or `t1`. Raise UsageError for an unknown name."""
+def virtual_card(persona: str | Persona, protocol: CardProtocol | str = CardProtocol.T0, *, piv: bool = False) -> Card:
+    """A card of this persona, in memory; `protocol` is `t0` or `t1`. Raise UsageError for an unknown name.
+
+    `piv` puts the signing application on it, with fresh keys and test certificates: that takes about a second.
+    """
     if isinstance(protocol, str):
         if protocol not in {"t0", "t1"}:
             raise UsageError("the protocol of a card is t0 or t1")
         protocol = CardProtocol[protocol.upper()]
     who = find_persona(persona) if isinstance(persona, str) else persona
-    return card_from_image(CardImage.in_memory(sections_for(who, protocol)))
+    further = {"piv": record_for("piv", who)} if piv else {}
+    return card_from_image(CardImage.in_memory(sections_for(who, protocol, further=further)))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ..exit_codes import ExitCode
+from ..options import add_reader
 
 if TYPE_CHECKING:
     from ecitizen.model import CardReading
@@ -11,15 +12,12 @@ if TYPE_CHECKING:
 
     from ..language import Words
 
-WAIT_SECONDS = 2.0
-"""How long a command waits for a card, unless told otherwise: a reader takes a moment to notice one."""
-
 
 def fill(parser: argparse.ArgumentParser) -> None:
     """Add the commands of this group."""
     group = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, prog="ecitizen card")
     read = group.add_parser("read", help="read the card's applications", description=read_card.__doc__)
-    _add_reader(read)
+    add_reader(read)
     read.add_argument("--app", action="append", metavar="APP", help="read this application (may be repeated)")
     read.add_argument(
         "--field", action="append", metavar="APP.FIELD", help="read this field, as citizen_id.name_th (may be repeated)"
@@ -30,26 +28,8 @@ def fill(parser: argparse.ArgumentParser) -> None:
     read.set_defaults(run=read_card)
 
     info = group.add_parser("info", help="say what kind of card this is", description=show_info.__doc__)
-    _add_reader(info)
+    add_reader(info)
     info.set_defaults(run=show_info)
-
-
-def _add_reader(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--reader", metavar="NAME", help="part of a PC/SC reader's name, or virtual:FILE for a card image"
-    )
-    parser.add_argument(
-        "--wait", type=seconds, default=WAIT_SECONDS, metavar="SECONDS", help="how long to wait for a card (default: 2)"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
-
-
-def seconds(text: str) -> float:
-    """A time on the command line, 0 or more. Raise ValueError, of which argparse makes a message with our name."""
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise ValueError
-    return value
 
 
 def read_card(arguments: argparse.Namespace) -> ExitCode:
@@ -114,7 +94,7 @@ def _save_photo(reading: "CardReading", path: str, words: "Words") -> bool:
 
 def show_info(arguments: argparse.Namespace) -> ExitCode:
     """Say what kind of card this is: its answer to reset, speed, and which applications it has."""
-    from ecitizen.apps import installed_drivers
+    from ecitizen.apps import installed_drivers, installed_pins
     from ecitizen.jsonio import plain
     from ecitizen.usecases.card_info import card_info
     from ecitizen.usecases.open_card import open_card
@@ -138,7 +118,8 @@ def show_info(arguments: argparse.Namespace) -> ExitCode:
     print(f"ATR: {info.atr} ({info.historical})")
     print(f"{_('Protocol')}: {used}")
     print(f"{_('Link speed')}: {speed}")
-    for driver in installed_drivers():
-        present = _("yes") if info.applications[driver.name] else _("no")
-        print(f"{arguments.words.choose(driver.title)} [{driver.name}]: {present}")
+    titles = {driver.name: arguments.words.choose(driver.title) for driver in installed_drivers()}
+    titles |= {name: _("Signing application") for name in installed_pins()}
+    for name, title in titles.items():
+        print(f"{title} [{name}]: {_('yes') if info.applications[name] else _('no')}")
     return ExitCode.OK

@@ -1,6 +1,7 @@
 """`ecitizen emulator`: cards that are not plastic."""
 
 import argparse
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..exit_codes import ExitCode
@@ -8,12 +9,17 @@ from ..exit_codes import ExitCode
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from cardapps.piv.layout import Slot
+    from ecitizen.algorithms import KeyAlgorithm
     from ecitizen.emulator.slot import VirtualSlot
+    from ecitizen.iso7816.apdu import CardProtocol
 
 DEFAULT_VPCD = "localhost:35963"
 ANNOUNCE_SECONDS = 1.0
 """How long `run` waits for pcscd to power the card before it says that the card is attached."""
 POLL_SECONDS = 0.2
+PIV_ATRS = MappingProxyType({"T=0": "3B1B1180F9A00000030800001000", "T=1": "3B9B118131FE4580F9A0000003080000100043"})
+"""Answers to reset whose historical bytes name the PIV application, by which OpenSC knows it (card-stack.md, 0)."""
 PORT_DIGITS = 5
 
 
@@ -25,6 +31,12 @@ def fill(parser: argparse.ArgumentParser) -> None:
     new.add_argument("--persona", metavar="NAME", required=True, help="whose card it is; see `emulator personas`")
     new.add_argument("--protocol", choices=["t0", "t1"], default="t0", help="what the card speaks (default: t0)")
     new.add_argument("--force", action="store_true", help="replace the file if there is one")
+    new.add_argument("--no-piv", action="store_true", help="leave the signing application (PIV) out")
+    new.add_argument(
+        "--key", action="append", metavar="SLOT=ALGORITHM", help="a key of this kind there, as 9C=rsa3072 (repeatable)"
+    )
+    new.add_argument("--no-extensions", action="store_true", help="PIV as the standard has it, and nothing more")
+    new.add_argument("--atr", metavar="ATR", default="thai", help="answer to reset: thai, piv or hex (default: thai)")
     new.set_defaults(run=new_image)
 
     personas = group.add_parser("personas", help="list the fictional holders", description=list_personas.__doc__)
@@ -76,18 +88,60 @@ def new_image(arguments: argparse.Namespace) -> ExitCode:
     """Make the card of a fictional holder and save it as a card image."""
     from ecitizen.emulator.image import CardImage
     from ecitizen.emulator.persona import find_persona
-    from ecitizen.emulator.personalise import sections_for
+    from ecitizen.emulator.personalise import record_for, sections_for
+    from ecitizen.errors import UsageError
     from ecitizen.iso7816.apdu import CardProtocol
 
     from ..output import talk
 
     _ = arguments.words.translate
     persona = find_persona(arguments.persona)
-    sections = sections_for(persona, CardProtocol[arguments.protocol.upper()])
+    protocol = CardProtocol[arguments.protocol.upper()]
+    atr = _answer_to_reset(arguments.atr, protocol)
+    if arguments.no_piv:
+        if arguments.key or arguments.no_extensions:
+            raise UsageError("--key and --no-extensions are about the signing application, which --no-piv leaves out")
+        further = {}
+    else:
+        keys = dict(_slot_and_algorithm(text) for text in arguments.key or ())
+        further = {"piv": record_for("piv", persona, keys=keys, extensions=not arguments.no_extensions)}
+    sections = sections_for(persona, protocol, further=further, atr=atr)
     CardImage.create(arguments.file, sections, overwrite=arguments.force).close()
     text = _("{file} is the card of {persona}. Read it: ecitizen card read --reader virtual:{file}")
     talk(text.format(file=arguments.file, persona=persona.name))
+    if not arguments.no_piv:
+        from cardapps.piv.layout import DEFAULT_PIN, DEFAULT_PUK
+
+        talk(_("It can sign: PIN {pin}, PUK {puk}, as all such test cards.").format(pin=DEFAULT_PIN, puk=DEFAULT_PUK))
     return ExitCode.OK
+
+
+def _slot_and_algorithm(text: str) -> "tuple[Slot, KeyAlgorithm]":
+    from ecitizen.errors import UsageError
+
+    from ..piv.work import key_algorithm, slot
+
+    place, equals, algorithm = text.partition("=")
+    if not equals:
+        raise UsageError("--key takes SLOT=ALGORITHM, as in 9C=rsa3072")
+    try:
+        return slot(place), key_algorithm(algorithm)
+    except argparse.ArgumentTypeError as error:
+        raise UsageError(f"--key {text}: {error}") from None
+
+
+def _answer_to_reset(text: str, protocol: "CardProtocol") -> bytes | None:
+    """What `--atr` means; None for the persona's own."""
+    from ecitizen.errors import UsageError
+
+    if text == "thai":
+        return None
+    if text == "piv":
+        return bytes.fromhex(PIV_ATRS[str(protocol)])
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise UsageError("--atr takes thai, piv, or an answer to reset in hex") from None
 
 
 def list_personas(_: argparse.Namespace) -> ExitCode:

@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     if not words:
         raise UsageError("trace what? Give a command behind --, as in: ecitizen trace -- card read")
     redaction = _redaction(arguments.raw)
-    inner = parser(only=words[0]).parse_args(words, argparse.Namespace(words=arguments.words))
+    inner = parser().parse_args(words, argparse.Namespace(words=arguments.words))
     if inner.run is run:
         raise UsageError("a trace can't be traced; leave the second `trace` out")
     arguments.json = getattr(inner, "json", False)  # errors look as the command's own would

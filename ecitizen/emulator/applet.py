@@ -42,6 +42,8 @@ class Applet(ABC):
     """Other names that SELECT takes when given in full."""
     contents: ClassVar[tuple[str, ...]] = ()
     """Keys of the memory without which there is no such applet; each holds bytes."""
+    chaining: ClassVar[bool] = False
+    """Whether it takes commands in chains (ISO/IEC 7816-4:2020, 5.4.1)."""
 
     def __init__(self, memory: Mapping[str, Value], protocol: CardProtocol) -> None:
         self.memory = memory
@@ -65,6 +67,10 @@ class Applet(ABC):
     @abstractmethod
     def open(self) -> Selection:
         """The applet was selected on some channel."""
+
+    def reopen(self, selection: Selection) -> Selection:  # noqa: ARG002 - for applets whose security status stays
+        """The applet was selected on a channel where it was selected already."""
+        return self.open()
 
 
 def require(condition: AccessCondition) -> None:

@@ -6,12 +6,14 @@ ISO/IEC 7816-4:2020, 5.3, 5.4 and 7.6.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from ..errors import DecodeError
+from ..errors import DecodeError, ImageError
 from ..iso7816.apdu import (
     CHANNEL_MAX,
     CLA_CHAINING,
     CLA_FURTHER,
+    LC_MAX,
     NE_SHORT,
     CardProtocol,
     CommandApdu,
@@ -31,17 +33,23 @@ P2_GET_RESPONSE = frozenset({0x00, 0x01})
 P2_NO_RESPONSE = 0x0C
 """SELECT: bits 4 and 3 both set, the caller wants no answer data."""
 
+_NEVER_CHAINED = frozenset({Ins.SELECT, Ins.GET_RESPONSE, Ins.MANAGE_CHANNEL})
+
 
 class _Channel:
-    """A logical channel: the application selected on it, and an answer that still waits."""
+    """A logical channel: the application selected on it, an answer that still waits, a chain that goes on."""
 
     def __init__(self, applet: Applet | None) -> None:
-        self.select(applet)
-
-    def select(self, applet: Applet | None) -> None:
         self.applet = applet
         self.selection: Selection | None = applet.open() if applet else None
         self.waiting = ResponseApdu(b"", StatusWord.NO_ERROR)
+        self.chain: CommandApdu | None = None
+
+    def select(self, applet: Applet) -> None:
+        if self.selection is not None and applet is self.applet:
+            self.selection = applet.reopen(self.selection)
+        else:
+            self.applet, self.selection = applet, applet.open()
 
 
 class Card:
@@ -75,6 +83,8 @@ class Card:
             return self._answer(command).encode()
         except Refusal as refusal:
             return refusal.sw.to_bytes(2, "big")
+        except ImageError:  # a write that could not be made durable, and so has not happened
+            return StatusWord.MEMORY_FAILURE.to_bytes(2, "big")
 
     def _answer(self, raw: bytes) -> ResponseApdu:
         if not self._channels:
@@ -87,6 +97,11 @@ class Card:
             raise Refusal(StatusWord.WRONG_LENGTH)
         channel = self._channel(command)
         cla = _base_class(command.cla)
+        begun, channel.chain = channel.chain, None  # which only the very next command can continue
+        if cla in {0x00, CLA_PROPRIETARY} and command.cla & CLA_CHAINING:
+            channel.waiting = ResponseApdu(b"", StatusWord.NO_ERROR)
+            channel.chain = _joined(begun, command, channel.applet)
+            return ok()
         if command.ins == Ins.GET_RESPONSE and cla in {0x00, CLA_PROPRIETARY}:
             return self._get_response(channel, command)
         channel.waiting = ResponseApdu(b"", StatusWord.NO_ERROR)
@@ -96,6 +111,8 @@ class Card:
             return self._respond(channel, command, self._select(channel, command))
         if channel.selection is None:
             raise Refusal(StatusWord.INSTRUCTION_NOT_SUPPORTED)
+        if begun is not None:
+            command = _joined(begun, command, channel.applet)
         plain = CommandApdu(cla, command.ins, command.p1, command.p2, command.data, command.ne, command.extended)
         return self._respond(channel, command, channel.selection.process(plain))
 
@@ -112,8 +129,6 @@ class Card:
             raise Refusal(StatusWord.LOGICAL_CHANNEL_NOT_SUPPORTED)
         if command.cla & (0x20 if command.cla & CLA_FURTHER else 0x0C):
             raise Refusal(StatusWord.SECURE_MESSAGING_NOT_SUPPORTED)
-        if command.cla & CLA_CHAINING:
-            raise Refusal(StatusWord.COMMAND_CHAINING_NOT_SUPPORTED)
         return channel
 
     def _respond(self, channel: _Channel, command: CommandApdu, response: ResponseApdu) -> ResponseApdu:
@@ -200,6 +215,24 @@ class Card:
         basic = channel is self._channels[0]
         self._channels[number] = _Channel(self.applets[0] if basic and self.applets else channel.applet)
         return self._respond(channel, command, ok(bytes((number,)))) if assigned else ok()
+
+
+def _same_chain(begun: CommandApdu, command: CommandApdu) -> bool:
+    """Whether both are of one chain: the same but for the chaining bit and the data."""
+    parts = ((each.cla & ~CLA_CHAINING, each.ins, each.p1, each.p2) for each in (begun, command))
+    return next(parts) == next(parts)
+
+
+def _joined(begun: CommandApdu | None, command: CommandApdu, applet: Applet | None) -> CommandApdu:
+    """A command with the data of the chain that it continues, if it does."""
+    if applet is None or not applet.chaining or command.ins in _NEVER_CHAINED:
+        raise Refusal(StatusWord.COMMAND_CHAINING_NOT_SUPPORTED)
+    if begun is None or not _same_chain(begun, command):
+        return command
+    data = begun.data + command.data
+    if len(data) > LC_MAX:
+        raise Refusal(StatusWord.WRONG_LENGTH)
+    return replace(command, data=data)
 
 
 def _base_class(cla: int) -> int:

@@ -22,7 +22,7 @@ from .image_values import (
     copied,
 )
 
-__all__ = ["CardImage", "Change", "Disk", "Migration", "Sections", "StoredPath", "Value"]
+__all__ = ["CardImage", "Change", "Disk", "Migration", "Section", "Sections", "StoredPath", "Value"]
 
 
 class Change:
@@ -121,12 +121,9 @@ class CardImage:
         """Names of the sections, sorted."""
         return tuple(sorted(self._memory))
 
-    def read(self, section: str) -> Mapping[str, Value]:
-        """Give a live, read-only view of a section; one that does not exist is empty.
-
-        Lists and dicts come out as copies, so that memory changes only through a transaction.
-        """
-        return _SectionView(self, section)
+    def read(self, section: str) -> "Section":
+        """Give a live view of a section; one that does not exist is empty."""
+        return Section(self, section)
 
     @contextmanager
     def transaction(self) -> Iterator[Change]:
@@ -183,14 +180,29 @@ class CardImage:
         self.close()
 
 
-class _SectionView(Mapping[str, Value]):
-    """One section as it is now; it holds the name, not the values, so it stays live."""
+class Section(Mapping[str, Value]):
+    """One section as it is now; it holds the name, not the values, so it stays live.
+
+    Lists and dicts come out as copies, so that memory changes only through a transaction.
+    """
 
     __slots__ = ("_image", "_name")
 
     def __init__(self, image: CardImage, name: str) -> None:
         self._image = image
         self._name = name
+
+    def write(self, changes: Mapping[str, Value]) -> None:
+        """Put these values durably, all of them or none, and remove the keys whose value is None.
+
+        Raises as `CardImage.transaction` and `Change.put` do.
+        """
+        with self._image.transaction() as change:
+            for key, value in changes.items():
+                if value is None:
+                    change.delete(self._name, key)
+                else:
+                    change.put(self._name, key, value)
 
     def _values(self) -> Mapping[str, Value]:
         return self._image._memory.get(self._name, {})

@@ -3,7 +3,7 @@
 from ..errors import DecodeError
 from ..iso7816.apdu import ResponseApdu
 from ..iso7816.status import describe, is_valid
-from .objects import content_parts, printable
+from .objects import content, printable
 from .values import Explanation, Kind, Part, byte_count
 from .vocabulary import Vocabulary
 
@@ -33,7 +33,7 @@ def explain_response(raw: bytes, known: Vocabulary) -> Explanation:
     summary = f"response without data, {response.sw:04X}: {describe(response.sw)}"
     if response.data:
         words = printable(response.data) or byte_count(len(response.data))
-        parts = (Part("data", response.data, words, content_parts(response.data, known)), *parts)
+        parts = (content(response.data, known, words), *parts)
         summary = f"response with {byte_count(len(response.data))} of data, {response.sw:04X}: {describe(response.sw)}"
     return Explanation(Kind.RESPONSE, summary, parts)
 

@@ -6,7 +6,7 @@ from ..errors import DecodeError
 from ..iso7816.apdu import CLA_CHAINING, CLA_FURTHER, CommandApdu, logical_channel
 from ..iso7816.command import P1_SELECT_BY_DF_NAME, P1_SFI, Ins
 from ..log import Secret, is_secured, names_only, secret_of
-from .objects import content_parts, printable
+from .objects import content, not_shown, printable
 from .values import Explanation, Kind, Part, byte_count
 from .vocabulary import CLA_PROPRIETARY, Vocabulary, instruction
 
@@ -186,14 +186,14 @@ def _body(raw: bytes, command: CommandApdu, known: Vocabulary) -> list[Part]:
 def _data(command: CommandApdu, known: Vocabulary) -> Part:
     secret = secret_of(command)
     if secret in {Secret.PIN, Secret.KEY}:
-        return Part("data", b"", f"{byte_count(len(command.data))}, not shown: {secret}")
+        return Part("data", b"", not_shown(len(command.data), secret))
     if is_secured(command.cla):
-        return Part("data", command.data, "under secure messaging", content_parts(command.data, known))
+        return content(command.data, known, "under secure messaging")
     words = "; or ".join(f"{name}: {text}" for name, text in known.command_words(command))
     if words:
-        return Part("data", command.data, words)
+        return content(command.data, known, words)
     if _is_select(command) and command.p1 == P1_SELECT_BY_DF_NAME:
         return Part("data", command.data, known.application(command.data) or "an application that we don't know")
     if _is_select(command):
         return Part("data", command.data, "file identifiers")
-    return Part("data", command.data, printable(command.data), content_parts(command.data, known))
+    return content(command.data, known, printable(command.data))

@@ -12,7 +12,7 @@ from .commands import explain_command
 from .objects import explain_tlv
 from .resets import explain_atr
 from .values import Explanation, Kind, byte_count
-from .vocabulary import Vocabulary, data_object, instruction
+from .vocabulary import Vocabulary, instruction
 
 _HEX_PREFIX = "0x"
 
@@ -70,4 +70,4 @@ def _likelihood(reading: Explanation, raw: bytes, known: Vocabulary) -> int:
             return 85 if is_success(sw) else 60 if sw in list(StatusWord) else 40
         case Kind.TLV:
             first = tlv.parse(raw)[0]
-            return 70 if data_object(first.tag, None) else 50
+            return 70 if known.object_words(first.tag, None) else 50

@@ -26,7 +26,7 @@ class Narrator:
         channel = logical_channel(command.cla)
         if command.ins == Ins.SELECT and command.p1 == P1_SELECT_BY_DF_NAME:
             if command.data:
-                self._selected[channel] = self._known.driver_of(command.data) or ""
+                self._selected[channel] = self._known.selected_by(command.data) or ""
             else:
                 self._selected.pop(channel, None)  # the default application: any driver may know its commands
         return command_line(command, self._known, self._selected.get(channel))

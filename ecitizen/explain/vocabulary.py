@@ -1,13 +1,22 @@
-"""Names: of instructions and data objects from the standards, of applications and their commands from the drivers."""
+"""Names: of instructions and data objects from the standards, of all that applications have from the applications."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Protocol, runtime_checkable
 
 from ..apps import installed_drivers
+from ..entry_points import entry_points
 from ..errors import ConfigError
 from ..iso7816.apdu import CommandApdu
-from ..ports import CommandWords, Driver
+from ..model import BilingualText
+from ..ports import CommandWords
+
+GROUP_WORDS = "ecitizen.words"
+"""Entry points of what tells of applications that have no Driver: makes an `Application`, under its name."""
 
 CLA_PROPRIETARY = 0x80
+INS_TERMINATE_CARD_USAGE = 0xFE
+TAG_AUTHENTICATION = 0x7C
+"""Dynamic authentication data: challenges, what answers them, and secrets that were agreed or deciphered."""
 
 # ISO/IEC 7816-4:2020, 5.4.2; ISO/IEC 7816-8:2021, 5 (2A, 46, 47); ISO/IEC 7816-9:2017, 7 (04, 44, E0, E4 to E8, FE).
 _INSTRUCTIONS = {
@@ -61,7 +70,7 @@ _INSTRUCTIONS = {
     0xE4: "DELETE FILE",
     0xE6: "TERMINATE DF",
     0xE8: "TERMINATE EF",
-    0xFE: "TERMINATE CARD USAGE",
+    INS_TERMINATE_CARD_USAGE: "TERMINATE CARD USAGE",
 }
 
 # GlobalPlatform Card Specification 2.3.1, 11.1 and D.4: most multi-application cards leave the proprietary class to it.
@@ -113,13 +122,14 @@ _OBJECTS = {
     0x6F: "file control information (FCI)",
     0x73: "discretionary data objects",
     0x79: "tag allocation authority",
-    0x7C: "dynamic authentication data",
+    TAG_AUTHENTICATION: "dynamic authentication data",
     0x7E: "interindustry data objects",
     0x5F20: "name of the holder",
     0x5F50: "URL",
     0x7F21: "certificate",
     0x7F49: "public key",
     0x7F66: "extended length information",
+    0xAC: "cryptographic mechanism",
     0x9F65: "maximum length of command data",
     0x9F6E: "application production life cycle data",
     0x9F7F: "card production life cycle data (CPLC)",
@@ -141,60 +151,131 @@ _FILE_OBJECTS = {
 }
 _FILE_TEMPLATES = frozenset({0x62, 0x6F})
 
+# Inside other templates: ISO/IEC 7816-4:2020, 11.5.5 (7C); ISO/IEC 7816-8:2021, table 3 (7F49).
+_TEMPLATES = {
+    TAG_AUTHENTICATION: {
+        0x80: "witness",
+        0x81: "challenge",
+        0x82: "response",
+        0x83: "committed challenge",
+        0x84: "authentication code",
+        0x85: "exponential",
+    },
+    0x7F49: {
+        0x80: "algorithm",
+        0x81: "modulus, or prime",
+        0x82: "public exponent, or coefficient",
+        0x86: "public point",
+    },
+    0xAC: {0x80: "algorithm"},
+}
+
+
+class Application(Protocol):
+    """What the names of an application are found by; every Driver is one.
+
+    It may satisfy CommandWords and ObjectWords besides.
+    """
+
+    @property
+    def name(self) -> str:
+        """The application's short name."""
+        ...
+
+    @property
+    def title(self) -> BilingualText:
+        """What people call it."""
+        ...
+
+    @property
+    def aid(self) -> bytes:
+        """Its application identifier."""
+        ...
+
+
+@runtime_checkable
+class ObjectWords(Protocol):
+    """Names of an application's own data objects."""
+
+    def object_words(self, tag: int, parent: int | None) -> str | None:
+        """The name of the object `tag` inside `parent` (None: at the top); None if it is not the application's."""
+        ...
+
 
 def instruction(command: CommandApdu) -> str | None:
     """The name of a command's instruction, or None if no standard that we know names it."""
     if command.cla & CLA_PROPRIETARY and command.ins in _GLOBALPLATFORM_INSTRUCTIONS:
         return _GLOBALPLATFORM_INSTRUCTIONS[command.ins]
+    if command.ins == INS_TERMINATE_CARD_USAGE and (command.p1 or command.p2 or command.data):
+        return None  # that command has none of these (ISO/IEC 7816-9:2017, 7.8); tokens import keys so
     return _INSTRUCTIONS.get(command.ins)
 
 
 def data_object(tag: int, parent: int | None) -> str | None:
-    """The name of a data object inside `parent` (None: at the top), or None if it is not known."""
+    """The name of a data object inside `parent` (None: at the top), or None if no standard that we know names it."""
+    if parent in _TEMPLATES:
+        return _TEMPLATES[parent].get(tag) or _OBJECTS.get(tag)
     if parent is None or parent in _FILE_TEMPLATES:
         return _FILE_OBJECTS.get(tag) or _OBJECTS.get(tag)
     return _OBJECTS.get(tag)
 
 
 class Vocabulary:
-    """The names that applications bring with their drivers."""
+    """The names that applications bring."""
 
-    def __init__(self, drivers: Iterable[Driver] = ()) -> None:
-        self._drivers = tuple(drivers)
+    def __init__(self, applications: Iterable[Application] = ()) -> None:
+        self._applications = tuple(applications)
 
     @classmethod
     def installed(cls) -> "Vocabulary":
         """That of all installed applications."""
         try:
-            return cls(installed_drivers())
+            drivers: tuple[Application, ...] = installed_drivers()
         except ConfigError:
-            return cls()  # none are installed: the standards still say much
+            drivers = ()  # none are installed: the standards still say much
+        return cls((*drivers, *(entry.load()() for entry in entry_points(GROUP_WORDS))))
 
-    def driver_of(self, aid: bytes) -> str | None:
-        """The name of the installed application with exactly this identifier."""
-        return next((driver.name for driver in self._drivers if driver.aid == aid), None)
+    def selected_by(self, name: bytes) -> str | None:
+        """The name of the installed application that SELECT takes for this identifier, or the beginning of one."""
+        return next((each.name for each in self._applications if each.aid.startswith(name)), None)
 
     def application(self, aid: bytes) -> str | None:
         """What is known of an application identifier, or of the beginning of one."""
         if not aid:
             return "the default application"
-        for driver in self._drivers:
-            if driver.aid == aid:
-                return f"{driver.name}, {driver.title.en}"
+        for each in self._applications:
+            if each.aid == aid:
+                return f"{each.name}, {each.title.en}"
         for beginning, name in _APPLICATIONS.items():
             if aid.startswith(beginning):
                 return name
-        for driver in self._drivers:
-            if driver.aid.startswith(aid):
-                return f"beginning of {driver.name}, {driver.title.en}"
+        for each in self._applications:
+            if each.aid.startswith(aid):
+                return f"beginning of {each.name}, {each.title.en}"
         return None
 
     def command_words(self, command: CommandApdu, application: str | None = None) -> tuple[tuple[str, str], ...]:
         """What the command asks of each application that knows it: name and words; or of `application` alone."""
         found = []
-        for driver in self._drivers:
-            if application in {None, driver.name} and isinstance(driver, CommandWords):
-                words = driver.command_words(command)
+        for each in self._applications:
+            if application in {None, each.name} and isinstance(each, CommandWords):
+                words = each.command_words(command)
                 if words:
-                    found.append((driver.name, words))
+                    found.append((each.name, words))
         return tuple(found)
+
+    def object_words(self, tag: int, parent: int | None) -> str | None:
+        """The name of a data object inside `parent` (None: at the top): from a standard, or from an application."""
+        standard = data_object(tag, parent)
+        if standard:
+            return standard
+        return next((f"{each.name}: {words}" for each, words in self._object_words(tag, parent)), None)
+
+    def is_object_of_an_application(self, tag: int, parent: int) -> bool:
+        """Whether an installed application has the object `tag` inside `parent`."""
+        return any(True for _ in self._object_words(tag, parent))
+
+    def _object_words(self, tag: int, parent: int | None) -> Iterator[tuple[Application, str]]:
+        for each in self._applications:
+            if isinstance(each, ObjectWords) and (words := each.object_words(tag, parent)):
+                yield each, words

@@ -1,10 +1,11 @@
 """What a card is: its answer to reset, and which applications it has."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
-from ..apps import installed_drivers
-from ..errors import CardError, DecodeError
+from ..apps import installed_drivers, installed_pins
+from ..errors import CardError, CardProtocolError, DecodeError
 from ..iso7816.atr import Atr
 from ..model import LinkStats
 from ..session import CardSession
@@ -29,7 +30,7 @@ class CardInfo:
     bits_per_second: int | None
     """Of the link at a reader clock of 4 MHz."""
     applications: Mapping[str, bool]
-    """For every application that we know, whether the card has it."""
+    """For every application that we know, those with a PIN last, whether the card has it."""
     link: LinkStats
 
 
@@ -37,7 +38,8 @@ def card_info(session: CardSession) -> CardInfo:
     """Look at a card: one SELECT per application, nothing of its data. Raise TransportError if the way fails."""
     begun = session.stats
     with session.transaction():
-        applications = {driver.name: _has(session, driver.aid) for driver in installed_drivers()}
+        applications = {driver.name: _has(partial(session.select, driver.aid)) for driver in installed_drivers()}
+        applications |= {name: _has(partial(select, session)) for name, select in installed_pins().items()}
     try:
         atr: Atr | None = Atr.parse(session.atr)
     except DecodeError:
@@ -57,9 +59,11 @@ def card_info(session: CardSession) -> CardInfo:
     )
 
 
-def _has(session: CardSession, aid: bytes) -> bool:
+def _has(select: Callable[[], object]) -> bool:
     try:
-        session.select(aid)
+        select()
     except CardError:
         return False
+    except CardProtocolError:
+        return True  # there, whatever it says of itself
     return True

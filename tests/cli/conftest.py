@@ -1,5 +1,6 @@
 """Running the command in this process, and card images to run it on."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,9 @@ import pytest
 
 from cli.language import LOCALE_VARIABLES
 from cli.main import main
-from ecitizen.emulator.image import CardImage
+from ecitizen.emulator.image import CardImage, Sections
 from ecitizen.emulator.persona import find_persona
-from ecitizen.emulator.personalise import sections_for
+from ecitizen.emulator.personalise import record_for, sections_for
 from ecitizen.iso7816.apdu import CardProtocol
 
 
@@ -31,6 +32,7 @@ class Outcome:
 
 Run = Callable[..., Outcome]
 MakeImage = Callable[..., str]
+Give = Callable[..., str]
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +41,19 @@ def no_locale(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in LOCALE_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PYTHONUTF8", "1")  # without a locale, processes started by tests would speak ASCII
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, shared_state: Path) -> None:
+    """The command's own folders are of the test run; the test hierarchy, whose keys take time, is made once."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(shared_state))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+
+
+@pytest.fixture(scope="session")
+def shared_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where commands of all tests keep their state."""
+    return tmp_path_factory.mktemp("state")
 
 
 @pytest.fixture
@@ -68,3 +83,47 @@ def image(tmp_path: Path) -> MakeImage:
         return str(path)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def signing_sections() -> Callable[[bool], Sections]:
+    """Memory of the card of somchai with the signing application, with its extensions or without; made once."""
+    made: dict[bool, Sections] = {}
+
+    def sections(extensions: bool) -> Sections:
+        if extensions not in made:
+            persona = find_persona("somchai")
+            record = record_for("piv", persona, extensions=extensions)
+            made[extensions] = sections_for(persona, CardProtocol.T1, further={"piv": record})
+        return made[extensions]
+
+    return sections
+
+
+@pytest.fixture
+def signing_card(tmp_path: Path, signing_sections: Callable[[bool], Sections]) -> str:
+    """A fresh card that signs, as `--reader` takes it. PIN 123456, PUK 12345678, default management key."""
+    path = tmp_path / "signer.json"
+    CardImage.create(path, signing_sections(True)).close()
+    return f"virtual:{path}"
+
+
+@pytest.fixture
+def plain_card(tmp_path: Path, signing_sections: Callable[[bool], Sections]) -> str:
+    """The same without extensions."""
+    path = tmp_path / "plain.json"
+    CardImage.create(path, signing_sections(False)).close()
+    return f"virtual:{path}"
+
+
+@pytest.fixture
+def give() -> Give:
+    """`give("123456")` is the number of a descriptor that gives these lines; the command closes it."""
+
+    def lines(*texts: str) -> str:
+        reading, writing = os.pipe()
+        os.write(writing, "".join(f"{text}\n" for text in texts).encode())
+        os.close(writing)
+        return str(reading)
+
+    return lines

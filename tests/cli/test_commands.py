@@ -1,5 +1,6 @@
 """Every command as its user calls it: data on standard output, talk on standard error, and the exit code."""
 
+import gc
 import hashlib
 import io
 import json
@@ -277,6 +278,7 @@ def test_card_info_says_what_the_card_is_and_has(run: Run, image: MakeImage) -> 
         "health_insurance": True,
         "civil_servant": False,
         "card_admin": True,
+        "piv": False,
     }
     shown = run("card", "info", "--reader", reader)
     assert shown.code == 0
@@ -456,6 +458,31 @@ def test_a_reader_of_our_output_that_goes_away_is_no_crash(image: MakeImage) -> 
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 8
+
+
+def test_reading_a_virtual_card_imports_nothing_that_costs_time_in_vain(image: MakeImage) -> None:
+    program = (
+        "import sys; from cli.main import main; main(sys.argv[1:]); print(*sys.modules, sep='\\n', file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", program, "card", "read", "--json", "--reader", f"virtual:{image('wanida')}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["citizen_id"]
+    loaded = set(done.stderr.split())
+    assert {"ecitizen.model", "ecitizen.emulator.image_store"} <= loaded
+    assert not loaded & {"pathlib", "importlib.metadata", "shutil", "tempfile", "socket", "subprocess", "logging"}
+    assert not loaded & {"ecitizen.transport.pcsc", "ecitizen.station", "ecitizen.explain", "ecitizen.emulator.persona"}
+
+
+def test_only_the_command_of_a_process_leaves_the_garbage_to_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = gc.get_threshold(), gc.get_freeze_count()
+    assert main(["explain", "9000"]) == 0
+    assert (gc.get_threshold(), gc.get_freeze_count()) == before
+    monkeypatch.setattr(sys, "argv", ["ecitizen", "explain", "9000"])
+    try:
+        assert main() == 0
+        assert gc.get_freeze_count() > before[1]
+    finally:
+        gc.unfreeze()
 
 
 class _Terminal(io.StringIO):

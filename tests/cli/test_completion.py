@@ -45,6 +45,14 @@ CASES: list[tuple[list[str], list[str]]] = [
     (["reader", "list", "--lang", "e"], ["en"]),
     (["--lang", "th", "doctor", "--j"], ["--json"]),
     (["completion", "f"], ["fish"]),
+    (["pin", "un"], ["unblock"]),
+    (["pin", "verify", "--pin"], ["--pin-fd"]),
+    (["piv", "sign", "9A", "por"], ["portrait of me.jpg", "portrait.jpg"]),
+    (["piv", "sign", "9A", "--algorithm", "e"], ["ecdsa", "eddsa"]),
+    (["piv", "attest", "F"], ["F9"]),
+    (["piv", "generate", "--pin-policy", "o"], ["once"]),
+    (["piv", "objects", "--read", "chu"], ["chuid"]),
+    (["emulator", "new", "--atr", ""], ["piv", "thai"]),
 ]
 ONLY_BASH: list[tuple[list[str], list[str]]] = [
     (["trace", "--", "card", "inf"], ["info"]),

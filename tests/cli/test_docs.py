@@ -32,6 +32,8 @@ from cardapps.civil_servant.applet import CivilServantApplet
 from cardapps.civil_servant.driver import CivilServantDriver, decode
 from cli.exit_codes import ExitCode, exit_code
 from cli.main import main, parser
+from cli.tree import leaves
+from ecitizen import errors
 from ecitizen.apps import installed_drivers
 from ecitizen.emulator.card import Card
 from ecitizen.emulator.pcscd import PORTS
@@ -62,6 +64,7 @@ from ecitizen.transport.replay import ReplayTransport, Transcript
 from ecitizen.transport.virtual import VirtualReader, VirtualTransport
 from ecitizen.usecases.card_info import CardInfo
 from ecitizen.usecases.read_card import read_card
+from pki import errors as pki_errors
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -201,16 +204,6 @@ def test_every_link_inside_the_documentation_leads_somewhere() -> None:
 # docs/cli.md
 
 
-def _commands(top: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    """All parsers that run a command, not only a group."""
-    groups = [action for action in top._actions if isinstance(action, argparse._SubParsersAction)]
-    if not groups:
-        yield top
-    for group in groups:
-        for child in group.choices.values():
-            yield from _commands(child)
-
-
 def _section(heading: str, page: str = CLI_PAGE) -> str:
     """The text under a heading, up to the next one of the same level or a higher one."""
     level = heading.index(" ")
@@ -245,7 +238,7 @@ def _first(text: str, head: str) -> list[str]:
     return [row[0] for row in _rows(text, head)]
 
 
-@pytest.mark.parametrize("command", list(_commands(parser())), ids=lambda command: command.prog)
+@pytest.mark.parametrize("command", list(leaves(parser())), ids=lambda command: command.prog)
 def test_every_command_and_option_is_described_in_its_section(command: argparse.ArgumentParser) -> None:
     name, section = _section_of(command)
     assert f"[`{name}`](#" in CLI_PAGE
@@ -267,7 +260,7 @@ def _section_of(command: argparse.ArgumentParser) -> tuple[str, str]:
 
 
 def test_no_option_is_described_that_does_not_exist() -> None:
-    for command in _commands(parser()):
+    for command in leaves(parser()):
         known = {name for action in command._actions for name in action.option_strings}
         section = _section_of(command)[1].split("### JSON")[0]
         if command.prog.startswith("ecitizen emulator control"):
@@ -284,7 +277,7 @@ def test_the_table_of_exit_codes_is_the_enumeration() -> None:
 def _kinds_of_error(root: type[EcitizenError] = EcitizenError) -> Iterator[type[EcitizenError]]:
     yield root
     for kind in root.__subclasses__():
-        if kind.__module__ == "ecitizen.errors":
+        if kind.__module__ in {errors.__name__, pki_errors.__name__}:
             yield from _kinds_of_error(kind)
 
 

@@ -14,8 +14,10 @@ from babel.messages.pofile import read_po
 
 from cli import output
 from cli.language import CATALOGUE, CONTEXT_CODE, Language, Words, asked_for, of_locale
+from ecitizen import errors
 from ecitizen.errors import EcitizenError, NoReader
 from ecitizen.model import BilingualText, CardDate, Problem
+from pki import errors as pki_errors
 
 ROOT = Path(__file__).parents[2]
 SOURCE = Path(CATALOGUE).with_suffix(".po")
@@ -61,7 +63,7 @@ def texts_in_the_source() -> Iterator[str]:
 def kinds_of_error(root: type[EcitizenError] = EcitizenError) -> Iterator[type[EcitizenError]]:
     yield root
     for kind in root.__subclasses__():
-        if kind.__module__ == "ecitizen.errors":
+        if kind.__module__ in {errors.__name__, pki_errors.__name__}:
             yield from kinds_of_error(kind)
 
 

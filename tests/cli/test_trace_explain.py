@@ -118,6 +118,13 @@ def test_a_command_that_needs_no_card_leaves_no_trace(capsys: Capture) -> None:
     assert captured.err == "This command did not talk to a card, so there is nothing in the trace.\n"
 
 
+def test_the_language_may_stand_before_the_command(card: str, capsys: Capture) -> None:
+    assert main(["trace", "--", "--lang", "th", "card", "info", "--reader", card]) == ExitCode.OK
+    captured = capsys.readouterr()
+    assert "\u0e40" in captured.out
+    assert "> 00 A4 04 00" in captured.err
+
+
 @pytest.mark.parametrize("words", [[], ["--"], ["--", "trace", "--", "card", "info"], ["trace", "card", "info"]])
 def test_there_must_be_a_command_and_it_is_not_another_trace(words: list[str], capsys: Capture) -> None:
     assert main(["trace", *words]) == ExitCode.USAGE
@@ -193,6 +200,28 @@ def test_explain_shows_a_tree_and_the_other_readings(capsys: Capture) -> None:
         "  SW1-SW2 90 00: no error\n"
         "or, with --as tlv: 2 data objects: file control information (FCI)\n"
     ).replace("GlobalPlatform issuer security domain", "beginning of citizen_id, Citizen ID card")
+
+
+def test_explain_knows_the_signing_card(capsys: Capture) -> None:
+    assert main(["explain", "00CB3FFF055C035FC105", "00"]) == ExitCode.OK
+    assert capsys.readouterr().out == (
+        "GET DATA, piv: certificate of 9A (authentication), expects up to 256 bytes\n"
+        "  CLA 00: interindustry, logical channel 0\n"
+        "  INS CB: GET DATA\n"
+        "  P1-P2 3F FF: tags in the command data\n"
+        "  Lc 05: 5 bytes of data\n"
+        "  data: piv: certificate of 9A (authentication)\n"
+        "    5C tag list 5F C1 05: piv: certificate of 9A (authentication)\n"
+        "  Le 00: expects up to 256 bytes\n"
+    )
+
+
+def test_explain_does_not_repeat_what_a_key_was_used_for(capsys: Capture) -> None:
+    for style in ([], ["--json"]):
+        assert main(["explain", *style, "7C0A82081122334455667788", "9000"]) == ExitCode.OK
+        output = capsys.readouterr().out
+        assert "8 bytes, not shown: key" in output
+        assert "1122" not in output.replace(" ", "")
 
 
 def test_explain_as_something_else(capsys: Capture) -> None:

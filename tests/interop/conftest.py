@@ -8,20 +8,58 @@ import importlib.util
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
+from cardapps.piv.layout import Slot
+from ecitizen.algorithms import KeyAlgorithm
 from ecitizen.emulator.card import Card
+from ecitizen.emulator.image import CardImage
 from ecitizen.emulator.pcscd import PrivatePcscd, missing
+from ecitizen.emulator.persona import find_persona
+from ecitizen.emulator.personalise import card_from_image, record_for, sections_for
+from ecitizen.emulator.vpcd import Powerable
 from ecitizen.testing import pcsc_reader
+from tests.interop.signing_card import CardKind, Programs
 
-DEBIAN_PACKAGE = {"opensc-tool": "opensc", "scriptor": "pcsc-tools"}
+DEBIAN_PACKAGE = {
+    "certutil": "libnss3-tools",
+    "modutil": "libnss3-tools",
+    "opensc-pkcs11.so": "opensc-pkcs11",
+    "opensc-tool": "opensc",
+    "piv-tool": "opensc",
+    "pkcs11-tool": "opensc",
+    "pkcs11.so": "libengine-pkcs11-openssl",
+    "pkcs15-tool": "opensc",
+    "scriptor": "pcsc-tools",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+    "sshd": "openssh-server",
+    "tstclnt": "libnss3-tools",
+}
+SIGNING_KEYS = {
+    "9A on P-256": {
+        Slot.AUTHENTICATION: KeyAlgorithm.P_256,
+        Slot.SIGNATURE: KeyAlgorithm.RSA_2048,
+        Slot.KEY_MANAGEMENT: KeyAlgorithm.RSA_2048,
+        Slot.CARD_AUTHENTICATION: KeyAlgorithm.P_384,
+        Slot.RETIRED_1: KeyAlgorithm.P_256,
+        Slot.RETIRED_2: KeyAlgorithm.P_384,
+        Slot.RETIRED_3: KeyAlgorithm.RSA_3072,
+    },
+    "9A with RSA": {
+        Slot.AUTHENTICATION: KeyAlgorithm.RSA_2048,
+        Slot.SIGNATURE: KeyAlgorithm.P_384,
+        Slot.KEY_MANAGEMENT: KeyAlgorithm.P_256,
+    },
+}
 NOTICE_SECONDS = 10
 
 
@@ -64,7 +102,7 @@ def insert(pcscd: PrivatePcscd) -> Callable[..., AbstractContextManager[tuple[st
     """
 
     @contextmanager
-    def insert(*cards: Card | None) -> Iterator[tuple[str, ...]]:
+    def insert(*cards: Powerable | None) -> Iterator[tuple[str, ...]]:
         places = zip(cards, pcscd.ports, pcscd.reader_names, strict=False)
         taken = [(card, port, name) for card, port, name in places if card]
         names = tuple(name for _, _, name in taken)
@@ -118,9 +156,53 @@ def foreign_program() -> Callable[[str], str]:
     """The path of another project's program, by its name."""
 
     def find(name: str) -> str:
-        return shutil.which(name) or _stay_away([DEBIAN_PACKAGE.get(name, name)])
+        places = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"  # sshd is not on a plain user's PATH
+        return shutil.which(name, path=places) or _stay_away([DEBIAN_PACKAGE.get(name, name)])
 
     return find
+
+
+@pytest.fixture(scope="session")
+def foreign_library() -> Callable[[str], Path]:
+    """The path of another project's library in the system's folders of libraries, by its name there."""
+
+    def find(name: str) -> Path:
+        found = sorted(Path("/usr/lib").glob(f"*/{name}")) or sorted(Path("/usr/lib").glob(name))
+        return found[0] if found else _stay_away([DEBIAN_PACKAGE.get(Path(name).name, name)])
+
+    return find
+
+
+@pytest.fixture
+def programs(foreign_program: Callable[[str], str], tmp_path: Path) -> Programs:
+    """Other projects' programs, run in a folder of the test."""
+    return Programs(foreign_program, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def signing_records() -> Mapping[str, Any]:
+    """The PIV application of somchai, made once for each set of keys: all kinds of keys that OpenSC 0.23 knows."""
+    somchai = find_persona("somchai")
+    records = {name: record_for("piv", somchai, keys=keys) for name, keys in SIGNING_KEYS.items()}
+    return {**records, "without extensions": replace(records["9A on P-256"], extensions=False)}
+
+
+@pytest.fixture(scope="session")
+def signing_authorities(signing_records: Mapping[str, Any]) -> Mapping[str, bytes]:
+    """The certificates that all certificates of such a card lead to, DER."""
+    return {name: record.authority for name, record in signing_records.items()}
+
+
+@pytest.fixture(scope="session")
+def signing_card(signing_records: Mapping[str, Any]) -> Callable[..., Card]:
+    """Make a card with all of somchai's applications, as it is when it is new."""
+
+    def make(kind: CardKind, keys: str = "9A on P-256") -> Card:
+        further = {"piv": signing_records[keys]}
+        sections = sections_for(find_persona("somchai"), kind.protocol, further=further, atr=kind.atr)
+        return card_from_image(CardImage.in_memory(sections))
+
+    return make
 
 
 def _stay_away(lacking: list[str]) -> NoReturn:

@@ -23,8 +23,22 @@ ROOT = Path(__file__).parents[2]
 COPIED = ("ecitizen", "cardapps", "pki", "cli", "tests/vectors", "fixtures", "pyproject.toml")
 JUDGES = "tests/vectors"
 HANG_SECONDS = 120
-EXPLAINED = frozenset({("ecitizen/emulator/issuer_domain.py", "'card'", "'care'")})
-"""Survivors (file, old, new) that mean nothing to a card; docs/assurance.md says why."""
+PIV_OBJECTS = "cardapps/piv/objects.py"
+EXPLAINED = frozenset(
+    {
+        ("ecitizen/emulator/issuer_domain.py", 'name: ClassVar[str] = "card"', "'care'"),
+        (PIV_OBJECTS, "packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS | 16)", "0x11"),
+        (
+            PIV_OBJECTS,
+            "unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip, or zlib as some cards have it",
+            "0x21",
+        ),
+        (PIV_OBJECTS, "certificate = unpacker.decompress(packed, CERTIFICATE_MAX_LEN + 1)", "2"),
+        (PIV_OBJECTS, 'guid = values.get(TAG_GUID, b"")', r"b'\x01'"),
+        (PIV_OBJECTS, 'policy = values.get(TAG_PIN_USAGE_POLICY, b"")', r"b'\x01'"),
+    }
+)
+"""Survivors (file, line, new value) that mean nothing to a card; docs/assurance.md says why."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -49,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
                 print(f"SURVIVED {file} {mutant}", flush=True)
     killed_count = len(cases) - len(survivors)
     print(f"{killed_count} of {len(cases)} mutants killed ({killed_count / max(len(cases), 1):.1%})")
-    unexplained = [case for case in survivors if (case[0], case[1].old, case[1].new) not in EXPLAINED]
+    unexplained = [case for case in survivors if (case[0], line_of(*case), case[1].new) not in EXPLAINED]
     if survivors:
         print(f"{len(survivors) - len(unexplained)} survivors are explained in docs/assurance.md")
     return 1 if unexplained else 0
@@ -58,12 +72,17 @@ def main(arguments: Sequence[str]) -> int:
 def shared_files() -> list[str]:
     """The modules whose constants both sides of an application share."""
     layouts = sorted(ROOT.glob("cardapps/*/layout.py"))
-    named = (ROOT / "cardapps/thai_record.py", ROOT / "ecitizen/emulator/issuer_domain.py")
-    return [str(path.relative_to(ROOT)) for path in (*layouts, *named)]
+    named = ("cardapps/piv/objects.py", "cardapps/thai_record.py", "ecitizen/emulator/issuer_domain.py")
+    return [*(str(path.relative_to(ROOT)) for path in layouts), *named]
 
 
 def read(file: str) -> str:
     return (ROOT / file).read_text(encoding="utf-8")
+
+
+def line_of(file: str, mutant: Mutant) -> str:
+    """The line that a mutant changes."""
+    return read(file).splitlines()[mutant.line - 1].strip()
 
 
 def copy_to(tree: Path) -> None:
@@ -91,7 +110,9 @@ def passes(tree: Path) -> bool:
     """Whether the judges are content with the tree; first of all, that it is this tree which they see."""
     check = "import cardapps, ecitizen, os; assert {os.getcwd()} == {os.path.dirname(os.path.dirname(each.__file__))"
     check += " for each in (cardapps, ecitizen)}; import pytest, sys; sys.exit(pytest.main(sys.argv[1:]))"
-    command = [sys.executable, "-B", "-c", check, JUDGES, "-x", "-q", "-p", "no:cacheprovider", "--no-header"]
+    # Value vectors first: they are quick, and notice most.
+    judges = sorted(map(str, tree.glob(f"{JUDGES}/test_*.py")), key=lambda name: not name.endswith("vectors.py"))
+    command = [sys.executable, "-B", "-c", check, *judges, "-x", "-q", "-p", "no:cacheprovider", "--no-header"]
     try:
         done = subprocess.run(
             command, cwd=tree, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=HANG_SECONDS, check=False

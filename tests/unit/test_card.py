@@ -11,6 +11,7 @@ import pytest
 from ecitizen.emulator.applet import Applet, Refusal, Selection, ok
 from ecitizen.emulator.card import Card
 from ecitizen.emulator.image import Value
+from ecitizen.errors import ImageError
 from ecitizen.iso7816.apdu import CardProtocol, CommandApdu, ResponseApdu
 
 T0, T1 = CardProtocol.T0, CardProtocol.T1
@@ -416,3 +417,144 @@ def test_a_card_without_applets_answers_all_the_same() -> None:
         card = Card([], atr=ATR, protocol=protocol)
         card.power_on()
         talk(card, f"{SELECT_ALPHA} > 6A82 \n 00A40400 > 6A82 \n {WHICH} > 6D00 \n 00C0000001 > 6985")
+
+
+# --- chains ---
+
+SELECT_DELTA = "00A4040006A00000000301"
+
+
+class _KeptUse(_Use):
+    """Keeps its mark over a second SELECT, and has a memory that fails."""
+
+    def process(self, command: CommandApdu) -> ResponseApdu:
+        if command.ins == 0x1C:
+            raise ImageError("the disk is full")
+        return super().process(command)
+
+
+class Delta(_Toy):
+    """Takes chains; selected again, it is where it was."""
+
+    name, aid, number, chaining = "delta", bytes.fromhex("A00000000301"), 4, True
+
+    def open(self) -> Selection:
+        return _KeptUse(self.number)
+
+    def reopen(self, selection: Selection) -> Selection:
+        return selection
+
+
+def chaining_card(protocol: CardProtocol = T1) -> Card:
+    card = Card([kind({}, protocol) for kind in (Delta, Alpha)], atr=ATR, protocol=protocol)
+    card.power_on()
+    return card
+
+
+def test_a_chain_is_one_command() -> None:
+    talk(
+        chaining_card(T0),
+        "9012000002 AABB > 9000 \n 9012000001 CC > 9000 \n 8012000001 DD > 6104 \n 00C0000004 > AABBCCDD 9000",
+    )
+    talk(chaining_card(T1), "9012000002 AABB > 9000 \n 90120000 > 9000 \n 8012000001 CC 00 > AABBCC 9000")
+    talk(chaining_card(T1), "9012000002 AABB > 9000 \n 8012000000 > AABB 9000")
+    talk(chaining_card(T1), "90120000 00 0002 AABB > 9000 \n 80120000 00 0001 CC 0000 > AABBCC 9000")
+
+
+@pytest.mark.parametrize(
+    ("between", "answer"),
+    [
+        (WHICH, "04 9000"),
+        ("8012010001 DD 00", "DD 9000"),  # other parameters: another command
+        ("9012010001 DD", "9000"),
+        ("0012000001 DD 00", "6E00"),  # another class
+        ("00C0000001", "6985"),
+        ("00A4040006A00000000999", "6A82"),
+        (SELECT_DELTA, "9000"),
+        ("0070000001", "01 9000"),
+    ],
+)
+def test_what_comes_in_between_ends_a_chain(between: str, answer: str) -> None:
+    card = chaining_card()
+    talk(card, f"9012000002 AABB > 9000 \n {between} > {answer} \n 8012000001 CC 00 > CC 9000")
+
+
+@pytest.mark.parametrize(
+    ("bytes_", "answer"), [("8012000002 AA", "6700"), ("8060000000", "6D00"), ("8412000001 DD", "6882")]
+)
+def test_what_reaches_no_channel_leaves_its_chain_alone(bytes_: str, answer: str) -> None:
+    talk(chaining_card(), f"9012000002 AABB > 9000 \n {bytes_} > {answer} \n 8012000001 CC 00 > AABBCC 9000")
+
+
+def test_each_channel_has_its_chain() -> None:
+    talk(
+        chaining_card(),
+        """
+        00700001 > 9000
+        9012000001 AA > 9000
+        9112000001 BB > 9000
+        8012000001 CC 00 > AACC 9000
+        8112000001 DD 00 > BBDD 9000
+        """,
+    )
+
+
+def test_a_chain_has_an_end() -> None:
+    card = chaining_card()
+    for _ in range(257):
+        talk(card, "90120000FF " + "55" * 255 + " > 9000")
+    talk(card, "9012000001 55 > 6700 \n 8012000001 CC 00 > CC 9000")
+
+
+def test_the_longest_chain() -> None:
+    card = chaining_card()
+    for _ in range(256):
+        talk(card, "90120000FF " + "55" * 255 + " > 9000")
+    talk(card, "80120000 00 00FF " + "55" * 255 + " 0000 > 65535..9000")
+
+
+@pytest.mark.parametrize("command", ["10A4040006A00000000301", "10C0000001", "10700000"])
+def test_what_is_never_chained(command: str) -> None:
+    talk(chaining_card(), f"9012000001 AA > 9000 \n {command} > 6884 \n 8012000001 CC 00 > CC 9000")
+
+
+def test_a_link_drops_the_answer_that_waits() -> None:
+    talk(chaining_card(T0), "8010000007 > 00010203040506 6110 \n 9012000001 AA > 9000 \n 00C0000010 > 6985")
+
+
+def test_another_application_gets_nothing_of_a_chain() -> None:
+    card = chaining_card()
+    talk(card, f"9012000001 AA > 9000 \n {SELECT_ALPHA} > 9000 \n 8012000001 CC 00 > CC 9000 \n 9012000001 AA > 6884")
+    talk(card, f"{SELECT_DELTA} > 9000 \n 8012000001 CC 00 > CC 9000")
+
+
+def test_power_ends_a_chain() -> None:
+    card = chaining_card()
+    talk(card, "9012000001 AA > 9000")
+    card.reset()
+    talk(card, "8012000001 CC 00 > CC 9000")
+
+
+# --- reselection, memory ---
+
+
+def test_an_applet_may_keep_what_it_knows_when_it_is_selected_again() -> None:
+    talk(
+        chaining_card(),
+        f"""
+        {MARK} > 9000
+        {SELECT_DELTA} > 9000
+        00A4040004A0000000 > 9000
+        {WHICH} > 84 9000
+        00A4040006A00000000999 > 6A82
+        {WHICH} > 84 9000
+        {SELECT_ALPHA} > 9000
+        {SELECT_DELTA} > 9000
+        {WHICH} > 04 9000
+        """,
+    )
+
+
+def test_a_memory_that_takes_nothing_is_a_memory_failure() -> None:
+    talk(chaining_card(T0), f"801C0000 > 6581 \n {WHICH} > 04 9000")
+    talk(chaining_card(T1), f"801C0000 > 6581 \n {WHICH} > 04 9000")

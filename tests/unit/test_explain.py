@@ -169,12 +169,22 @@ def test_a_select_names_the_application() -> None:
         ("00B2020000", "READ RECORD, current EF, record of identifier 2, expects up to 256 bytes"),
         ("00D60010 02AABB", "UPDATE BINARY, current EF, from byte 16, 2 bytes of data"),
         ("00200000", "VERIFY, reference data that the card implies"),
-        ("0020008008313233343536FFFF", "VERIFY, reference data 0 of the application, 8 bytes of data"),
+        ("0020008008313233343536FFFF", "VERIFY, piv: check the PIN"),
         ("002C010004 31323334", "RESET RETRY COUNTER, reference data that the card implies, P1 01, 4 bytes of data"),
-        ("00CB3FFF055C035FC10200", "GET DATA, tags in the command data, 5 bytes of data, expects up to 256 bytes"),
+        (
+            "00CB3FFF055C035FC10200",
+            "GET DATA, piv: cardholder unique identifier (CHUID), expects up to 256 bytes",
+        ),
+        ("00CB3FFF045C027F5100", "GET DATA, piv: object 7F51, expects up to 256 bytes"),
         ("0070000001", "MANAGE CHANNEL, open a channel that the card chooses, expects up to 1 byte"),
         ("00708002", "MANAGE CHANNEL, close channel 2"),
-        ("0087039B047C028000", "GENERAL AUTHENTICATE, algorithm 03, key 9B, 4 bytes of data"),
+        (
+            "0087039B047C028000",
+            "GENERAL AUTHENTICATE, piv: key 9B (management), 3DES: mutual authentication, ask for a witness",
+        ),
+        ("00870305047C028000", "GENERAL AUTHENTICATE, algorithm 03, key 05, 4 bytes of data"),
+        ("00FE0000", "TERMINATE CARD USAGE"),
+        ("00FE119A220620" + "11" * 32, "piv: import a key to 9A (authentication), P-256"),
         ("0084000008", "GET CHALLENGE, expects up to 8 bytes"),
         ("00C000010D", "GET RESPONSE, in the form of the oldest Thai chips, expects up to 13 bytes"),
         ("80500000081122334455667788", "INITIALIZE UPDATE (proprietary class), 8 bytes of data"),
@@ -310,7 +320,7 @@ def test_data_objects_are_a_tree_of_names() -> None:
         "E0 private object": "3 bytes",
         "C0 private object": "1 byte",
     }
-    assert meanings(explain("7C028000", Kind.TLV, STANDARDS))["80 object of its context"] == "0 bytes"
+    assert meanings(explain("7C028000", Kind.TLV, STANDARDS))["80 witness"] == "0 bytes"
 
 
 def test_a_template_that_holds_no_data_objects_is_said_to_be_broken() -> None:

@@ -112,6 +112,22 @@ def exchange(command: str, answer: str) -> tuple[str, str]:
         ("80B0000402000D", "AABB9000", "80 B0 00 04 02 00 0D", "[2 bytes hidden: personal data] 90 00"),
         ("80CA9F7F2D", "9F7F9000", "80 CA 9F 7F 2D", "[2 bytes hidden: personal data] 90 00"),
         ("00D6000002AABB", "9000", "00 D6 00 00 02 [2 bytes hidden: personal data]", "90 00"),
+        # PIV: keys that are set and used, challenges, data objects; only the tag of an object may be seen
+        ("00FFFFFF02039B", "9000", "00 FF FF FF 02 [2 bytes hidden: key]", "90 00"),
+        ("0087119A02AABB", "7C009000", "00 87 11 9A 02 [2 bytes hidden: key]", "[2 bytes hidden: key] 90 00"),
+        ("1087079C02AABB", "9000", "10 87 07 9C 02 [2 bytes hidden: key]", "90 00"),  # the beginning of a chain
+        ("10FE079C02AABB", "9000", "10 FE 07 9C 02 [2 bytes hidden: key]", "90 00"),
+        ("10DB3FFF02AABB", "9000", "10 DB 3F FF 02 [2 bytes hidden: personal data]", "90 00"),
+        ("00DB3FFF055C0153015A", "9000", "00 DB 3F FF 05 [5 bytes hidden: personal data]", "90 00"),
+        ("00CB3FFF055C035FC10200", "53019000", "00 CB 3F FF 05 5C 03 5F C1 02 00",
+         "[2 bytes hidden: personal data] 90 00"),
+        ("10CB3FFF055C035FC102", "9000", "10 CB 3F FF 05 [5 bytes hidden: personal data]", "90 00"),
+        ("00CB3FFF055C025FC102", "9000", "00 CB 3F FF 05 [5 bytes hidden: personal data]", "90 00"),
+        ("00CB3FFF045D025FC1", "9000", "00 CB 3F FF 04 [4 bytes hidden: personal data]", "90 00"),
+        ("00CB3FFF015C", "9000", "00 CB 3F FF 01 [1 byte hidden: personal data]", "90 00"),
+        ("00CB3FFF115C0F" + "31" * 15, "9000", "00 CB 3F FF 11 [17 bytes hidden: personal data]", "90 00"),
+        ("0CCB3FFF055C035FC102", "9000", "0C CB 3F FF 05 [5 bytes hidden: secure messaging]", "90 00"),
+        ("00F99A0000", "30009000", "00 F9 9A 00 00", "[2 bytes hidden: unknown content] 90 00"),
         # what nobody thought of
         ("90B0000002AABB", "9000", "90 B0 00 00 02 [2 bytes hidden: personal data]", "90 00"),
         ("8000000017", "AABB9000", "80 00 00 00 17", "[2 bytes hidden: unknown content] 90 00"),
@@ -153,6 +169,14 @@ def test_get_response_is_judged_by_the_command_before_it_on_its_channel() -> Non
     assert answer_after("00A4040000") == "84 02 99 99 90 00"
     redactor.reset()
     assert str(redactor.answer(get_response, fci)) == "[4 bytes hidden: unknown content] 90 00"
+
+
+def test_what_comes_after_a_chain_is_judged_by_its_command() -> None:
+    redactor = Redactor()
+    for command in ("1087079C02AABB", "0087079C02AABB"):
+        assert "hidden: key" in str(redactor.command(bytes.fromhex(command)))
+    hidden = "[4 bytes hidden: key] 90 00"
+    assert str(redactor.answer(bytes.fromhex("00C0000004"), bytes.fromhex("AABBCCDD9000"))) == hidden
 
 
 @given(st.binary(max_size=80), st.binary(max_size=80))

@@ -1,0 +1,1 @@
+"""The parts of `ecitizen piv`: one module for each kind of work with the signing card."""
