@@ -88,16 +88,18 @@ class Authority:
         pseudonym_key: KeyBytes,
         organisation: str = "",
         moment: datetime | None = None,
+        serial_numbers: Callable[[], int] = random_serial_number,
     ) -> "Authority":
         """A new root over this key, with a certificate that it signs for itself by the profile `root`."""
         profiles = standard_profiles()
         name = authority_subject(common_name, organisation)
         start = checked_moment(moment or utc_now())
         template = certificate_template(profiles["root"], signer.public_key, None)
-        template = template.subject_name(name).issuer_name(name).serial_number(random_serial_number())
+        template = template.subject_name(name).issuer_name(name).serial_number(serial_numbers())
         template = template.not_valid_before(start - BACKDATING).not_valid_after(start + profiles["root"].validity)
         template = template.add_extension(_authority_key_identifier(signer.public_key), critical=False)
-        return cls(signer, signed_certificate(template, signer), pseudonym_key=pseudonym_key, profiles=profiles)
+        certificate = signed_certificate(template, signer)
+        return cls(signer, certificate, pseudonym_key=pseudonym_key, profiles=profiles, serial_numbers=serial_numbers)
 
     @classmethod
     def self_signed(

@@ -12,8 +12,6 @@ from cryptography.x509 import ObjectIdentifier
 OWN_ARC = "2.25.90166640209361737573623263581298659732"
 OWN_PURPOSES = f"{OWN_ARC}.1"
 """Below it, purposes of keys (extended key usage)."""
-OWN_POLICIES = f"{OWN_ARC}.2"
-"""Below it, certificate policies: how sure it is that a certificate's key is in the right hands."""
 
 PURPOSES = MappingProxyType(
     {
@@ -42,6 +40,9 @@ PURPOSES = MappingProxyType(
     }
 )
 """Purposes of keys by the names that profiles use; each with its source."""
+
+TIMESTAMP_POLICY = f"{OWN_ARC}.2.1"
+"""How timestamps are made here: by this machine's clock, within a second of it."""
 
 POLICIES = MappingProxyType(
     {

@@ -46,7 +46,7 @@ def test_standard_profiles_never_show_a_citizens_number() -> None:
     assert forms == {CitizenNumberForm.PSEUDONYM}
 
 
-@pytest.mark.parametrize("profile", standard_profiles().values(), ids=str)
+@pytest.mark.parametrize("profile", standard_profiles().values(), ids=lambda profile: profile.name)
 def test_only_authorities_and_attestation_keys_sign_certificates(profile: Profile) -> None:
     assert profile.is_authority == (profile.name in {"root", "issuing_authority", "attestation"})
 

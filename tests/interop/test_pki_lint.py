@@ -1,0 +1,81 @@
+"""What pkilint, a judge of certificates by RFC 5280, says of every kind that is issued here, and of the lists."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ecitizen.algorithms import KeyAlgorithm
+from pki.oids import OWN_ARC
+from pki.pem import pem
+from pki.profiles import Profile, SubjectKind, standard_profiles
+from pki.publishing import CrlPublisher
+from pki.status import RevocationReason
+from tests.unit.registered import MOMENT, PUBLIC_KEYS, Registered, person_request, registered, serial_of
+
+SEVERITIES = {"NOTICE", "WARNING", "ERROR", "FATAL"}
+KINDS = [KeyAlgorithm.P_256, KeyAlgorithm.P_384, KeyAlgorithm.RSA_2048]
+LARGE_ARC = "itu.invalid_asn1_syntax"
+"""pkilint's decoder reads arcs of 32 bits; ours under a UUID has 128. The profiles concerned say so."""
+
+
+def findings(tool: str, *arguments: str | Path) -> list[tuple[str, str]]:
+    """Code and message of all that is worth a notice."""
+    program = Path(sys.executable).with_name(tool)  # pkilint is in constraints.txt: where we are, it is too
+    command = [str(program), "lint", "-f", "JSON", "-s", "NOTICE", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert not done.stderr
+    return [
+        (each["code"], each.get("message") or "")
+        for result in json.loads(done.stdout)["results"]
+        for each in result["finding_descriptions"]
+        if each["severity"] in SEVERITIES
+    ]
+
+
+def issued(authorities: Registered, profile: Profile, kind: KeyAlgorithm) -> bytes:
+    if profile.name == "root":
+        return authorities.root.certificate
+    if profile.subject is SubjectKind.AUTHORITY:
+        return authorities.persons.certificate
+    if profile.subject is SubjectKind.SERVICE:
+        names = ("desk.example.go.th",) if profile.name == "desk_tls" else ()
+        return authorities.persons.issue_service(
+            PUBLIC_KEYS[kind], "A service", profile=profile.name, dns_names=names, moment=MOMENT
+        )
+    issuer = authorities.root if profile.is_authority else authorities.persons
+    return issuer.issue(person_request(profile.name, kind), moment=MOMENT)
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=str)
+def authorities(request: pytest.FixtureRequest) -> Registered:
+    return registered(kind=request.param)
+
+
+@pytest.mark.parametrize("profile", standard_profiles().values(), ids=lambda profile: profile.name)
+def test_certificates_are_without_fault(authorities: Registered, profile: Profile, tmp_path: Path) -> None:
+    kind = authorities.root_signer.key_algorithm
+    path = tmp_path / "certificate.pem"
+    path.write_bytes(pem(issued(authorities, profile, kind), "CERTIFICATE"))
+    found = findings("lint_pkix_cert", path)
+    if any(oid.startswith(OWN_ARC) for oid in profile.extended_key_usage):
+        [(code, message)] = found
+        assert code == LARGE_ARC
+        assert "larger than 32-bits" in message
+    else:
+        assert found == []
+
+
+@pytest.mark.parametrize(("name", "kind"), [("root", "ARL"), ("persons", "CRL")])
+def test_revocation_lists_are_without_fault(authorities: Registered, name: str, kind: str, tmp_path: Path) -> None:
+    certificate = authorities.card() if name == "persons" else authorities.persons.certificate
+    authorities.store.revoke(name, serial_of(certificate), RevocationReason.SUPERSEDED, MOMENT)
+    publisher: CrlPublisher = authorities.publisher(tmp_path, name)
+    made = publisher.publish(MOMENT)
+    assert [each.entries for each in made] == [1, 0]
+    for each in made:
+        path = tmp_path / "list.pem"
+        path.write_bytes(pem(each.path.read_bytes(), "X509 CRL"))
+        assert findings("lint_crl", "-t", kind, "-p", "PKIX", path) == []
