@@ -16,8 +16,8 @@ setup: ## make .venv with the toolkit and its tools; install missing Debian pack
 demo: ## read a fictional card through a virtual reader; results in demo-out
 	@PYTHON="$(PYTHON)" .ci/demo
 
-test: setup ## run all tests, with coverage (ARGS="..." for pytest)
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+test: setup ## run all tests, with coverage, on all cores (ARGS="..." for pytest)
+	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: setup ## check style, types and the arrows between packages
 	$(BIN)/ruff check

@@ -10,12 +10,13 @@ from ecitizen.iso7816.apdu import CardProtocol, CommandApdu, ResponseApdu
 from ecitizen.iso7816.command import Ins
 from ecitizen.iso7816.status import StatusWord
 
-from . import thai_record
+from . import seal_files, thai_record
 from .fields import Field, encode_field
+from .seal_files_applet import files_of
 
 BLOCK_PREFIX = "block"
-BLOCKS_MAX = 30
-"""Each block is an EF, and short EF identifiers go from 1 to 30 (ISO/IEC 7816-4:2020, 7.3.2)."""
+BLOCKS_MAX = 27
+"""Each block is an EF with a short identifier from 1 up; 1C and 1D are those of the seals."""
 
 
 def write_fields(fields: Iterable[Field], record: Any, blocks: dict[int, bytearray]) -> None:
@@ -30,18 +31,20 @@ def memory_of(blocks: dict[int, bytearray]) -> dict[str, bytes]:
 
 
 class ThaiRecordApplet(Applet):
-    """An applet of blocks; its memory has `block0`, `block1` and so on."""
+    """An applet of blocks; its memory has `block0`, `block1` and so on, and may have the seals."""
 
     def __init__(self, memory: Any, protocol: CardProtocol) -> None:
         super().__init__(memory, protocol)
-        if len(self.memory) > BLOCKS_MAX:
+        blocks = len(self.memory) - sum(name in self.memory for name in seal_files.SEALS)
+        if blocks > BLOCKS_MAX:
             raise ImageDamaged(f"the image's section {self.name} has more than {BLOCKS_MAX} blocks; make a new image")
-        numbers = range(max(len(self.memory), 1))
+        numbers = range(max(blocks, 1))
         self._blocks = {number: self.content(f"{BLOCK_PREFIX}{number}") for number in numbers}
         self._files = [
             TransparentFile(thai_record.fid_of(number), thai_record.sfi_of(number), content, thai_record.ACCESS)
             for number, content in sorted(self._blocks.items())
         ]
+        self._seals = files_of(self)
 
     def fci(self) -> bytes:
         """The AID, and on T=1 what can be done with the record."""
@@ -49,13 +52,15 @@ class ThaiRecordApplet(Applet):
 
     def open(self) -> Selection:
         """A new use of the record."""
-        return _RecordSelection(self._blocks, self._files if self.protocol is CardProtocol.T1 else [])
+        if self.protocol is CardProtocol.T1:
+            return _RecordSelection(self._blocks, FileSelection([*self._files, *self._seals], self._files[0]))
+        return _RecordSelection(self._blocks, FileSelection(self._seals))
 
 
 class _RecordSelection:
-    def __init__(self, blocks: dict[int, bytes], files: list[TransparentFile]) -> None:
+    def __init__(self, blocks: dict[int, bytes], files: FileSelection) -> None:
         self._blocks = blocks
-        self._files = FileSelection(files, files[0] if files else None)
+        self._files = files
 
     def process(self, command: CommandApdu) -> ResponseApdu:
         """The Thai READ, and the standard file commands."""

@@ -42,6 +42,26 @@ class ExitCode(IntEnum):
     """A card image or output file can't be used."""
     OTHER = 8
     """Anything else that is wrong on this machine."""
+    ALTERED = 10
+    """`card verify`: data were changed. The codes up to 18 are one for each verdict but genuine."""
+    CLONED = 11
+    """The data are those of another card."""
+    UNTRUSTED = 12
+    """Signed by somebody who may not."""
+    REVOKED = 13
+    """Revoked."""
+    SUSPENDED = 14
+    """Suspended."""
+    EXPIRED = 15
+    """Expired."""
+    INCOMPLETE = 16
+    """Half-personalised, or something was taken away."""
+    UNSIGNED = 17
+    """Of a generation that signs nothing."""
+    CANNOT_TELL = 18
+    """Something needed to be sure is missing."""
+    NOT_YET_VALID = 19
+    """`trust check`: the certificate is not valid yet."""
     INTERRUPTED = 130
     """Stopped by Ctrl-C."""
 

@@ -22,6 +22,8 @@ _COMMANDS = {
     "card": "what is on a card",
     "pin": "the PIN of a card: tries left, change, unblock",
     "piv": "the signing card: keys, certificates, signatures",
+    "trust": "whom this machine believes, and which certificates",
+    "ca": "the authorities that certify cards and persons",
     "emulator": "emulated cards for tests and training",
     "trace": "run a command and write down what it says to the card",
     "explain": "say what bytes between a program and a card mean",

@@ -1,6 +1,10 @@
 """Options that many commands take: the reader, and where PINs and keys come from."""
 
 import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 WAIT_SECONDS = 2.0
 """How long a command waits for a card, unless told otherwise: a reader takes a moment to notice one."""
@@ -44,6 +48,21 @@ def add_management_key(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--management-key-default", action="store_true", help="use the management key that tokens are delivered with"
     )
+
+
+def add_moment(parser: argparse.ArgumentParser) -> None:
+    """Let a command check things as of another time than now."""
+    parser.add_argument(
+        "--moment", type=moment, metavar="T", help="as of this time, as 2026-11-22T09:00:00+07:00; without zone UTC"
+    )
+
+
+def moment(text: str) -> "datetime":
+    """A time on the command line, ISO 8601; UTC if it names no zone. Raise ValueError as `seconds` does."""
+    from datetime import UTC, datetime  # late: few commands need it
+
+    value = datetime.fromisoformat(text)
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def seconds(text: str) -> float:

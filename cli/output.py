@@ -85,6 +85,13 @@ def problem_text(problem: Problem, words: Words) -> str:
     return f"{where}: {words.problem(problem)} [{problem.code}]"
 
 
+def printable(line: str) -> str:
+    """The line with escapes in place of control characters: what a card says shall not steer the terminal."""
+    if line.isprintable():
+        return line
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in line)
+
+
 def show(value: object, words: Words) -> str:
     """Any value of the model, for a person."""
     if value is None or value == "":
@@ -92,13 +99,13 @@ def show(value: object, words: Words) -> str:
     if isinstance(value, CardDate):
         return show_date(value, words)
     if isinstance(value, BilingualText):
-        return words.choose(value) or NOTHING
+        return printable(words.choose(value)) or NOTHING
     if isinstance(value, Photo):
         _ = words.translate
         return _("JPEG, {len:,} bytes, SHA-256 {digest}…").format(len=len(value.jpeg), digest=value.sha256[:16])
     if isinstance(value, Sex | OfficialStatus):
         return words.choose(BilingualText(_WORDS[value], value.value))
-    return str(value) or NOTHING
+    return printable(str(value)) or NOTHING
 
 
 def show_date(date: CardDate, words: Words) -> str:

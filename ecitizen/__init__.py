@@ -1,7 +1,7 @@
 """Read, emulate and issue multi-application smart identity cards.
 
-What a kiosk needs is here: `Station` watches readers and reads every card that comes; `list_readers`, `open_card` and
-`read_card` do one thing once; and the values, events and errors that they give.
+What a kiosk needs is here: `Station` watches readers and reads every card that comes; `list_readers`, `open_card`,
+`read_card` and `verify_card` do one thing once; and the values, events and errors that they give.
 Names are imported when they are first used, so that `import ecitizen` costs next to nothing.
 """
 
@@ -48,6 +48,10 @@ if TYPE_CHECKING:
     from .usecases.read_card import ReadFinished as ReadFinished
     from .usecases.read_card import read_card as read_card
     from .usecases.read_card import stream_card as stream_card
+    from .usecases.verify_card import verify_card as verify_card
+    from .verdict import CardFinding as CardFinding
+    from .verdict import CardVerdict as CardVerdict
+    from .verdict import CardVerification as CardVerification
 
 _HOME = {
     "CardRemoved": "errors",
@@ -88,6 +92,10 @@ _HOME = {
     "ReadFinished": "usecases.read_card",
     "read_card": "usecases.read_card",
     "stream_card": "usecases.read_card",
+    "verify_card": "usecases.verify_card",
+    "CardFinding": "verdict",
+    "CardVerdict": "verdict",
+    "CardVerification": "verdict",
 }
 """Where each public name lives; a test holds this against the imports for type checkers above."""
 

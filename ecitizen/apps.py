@@ -1,13 +1,15 @@
-"""Finding the applications that are installed, host side (entry point groups `ecitizen.drivers`, `ecitizen.pins`)."""
+"""Finding what is installed, host side: applications, and who judges cards (entry point groups `ecitizen.*`)."""
 
+import os
 from collections.abc import Callable, Iterable
 
 from .entry_points import entry_points
 from .errors import ConfigError, UsageError
-from .ports import Driver, PinHolder
+from .ports import Driver, PinHolder, TrustEvaluator
 from .session import CardSession
 
 GROUP_DRIVERS = "ecitizen.drivers"
+GROUP_TRUST = "ecitizen.trust"
 GROUP_PINS = "ecitizen.pins"
 """Entry points of callables that select an application with a PIN, and raise AppNotFound if the card lacks it."""
 
@@ -43,3 +45,17 @@ def installed_pins(application: str | None = None) -> dict[str, SelectPinHolder]
         raise UsageError(f"no application {application} with a PIN here; there are {', '.join(sorted(found))}")
     names = sorted(found) if application is None else [application]
     return {name: found[name].load() for name in names}
+
+
+def trust_evaluator(
+    directory: str | os.PathLike[str] | None, *, offline: bool, random_bytes: Callable[[int], bytes]
+) -> TrustEvaluator:
+    """Who judges cards by a trust directory; with None, by one in which nobody is trusted.
+
+    Raise ConfigError if nobody is installed who can, or several are, or the directory is no trust directory.
+    """
+    found = entry_points(GROUP_TRUST)
+    if len(found) != 1:
+        raise ConfigError(f"{len(found)} packages judge cards here, where one must; install the package ecitizen")
+    evaluator: TrustEvaluator = found[0].load()(directory, offline=offline, random_bytes=random_bytes)
+    return evaluator

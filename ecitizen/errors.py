@@ -26,8 +26,10 @@ EcitizenError
 │       ├─ KeyIncorrect       the management key is not this card's
 │       └─ NotSupported       6D00 and the like: this card has no such command or algorithm
 ├─ CardProtocolError          the card answered outside the standard
-│   └─ DecodeError            bytes that don't have the form they must have
-│       └─ CheckDigitWrong    a number whose last digit contradicts the others
+│   ├─ DecodeError            bytes that don't have the form they must have
+│   │   └─ CheckDigitWrong    a number whose last digit contradicts the others
+│   └─ SecureMessagingError   a secure channel failed: changed on the way, or not the one it was opened with
+│       └─ CryptogramWrong    the two ends do not hold the same keys
 ├─ TranscriptMismatch         a replayed card was asked something it doesn't know
 └─ ImageError                 a saved card can't be used
     ├─ ImageBusy              another program is using it
@@ -218,6 +220,18 @@ class CheckDigitWrong(DecodeError):
     """A number's check digit contradicts its other digits."""
 
     code = "check_digit"
+
+
+class SecureMessagingError(CardProtocolError):
+    """A message of a secure channel was changed, or does not come from the other end; the channel is closed."""
+
+    code = "secure_messaging"
+
+
+class CryptogramWrong(SecureMessagingError):
+    """The other end does not hold the keys that the channel was to be opened with."""
+
+    code = "cryptogram_wrong"
 
 
 class TranscriptMismatch(EcitizenError):

@@ -3,15 +3,20 @@
 Implementations are found through entry points (`apps`), so that nothing here knows who they are.
 """
 
-from collections.abc import Generator, Mapping, MutableMapping
+from collections.abc import Generator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from .algorithms import HashAlgorithm, KeyAlgorithm, SignatureAlgorithm
 from .iso7816.apdu import CardProtocol, CommandApdu
 from .model import ApplicationRecord, BilingualText, PersonName, Problem
 from .secret import Pin
 from .session import CardSession
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from .verdict import CardFinding
 
 PhotoCache = MutableMapping[tuple[str, str], bytes]
 """Portraits the caller has: (card's number, request number of the card) to JPEG file."""
@@ -83,6 +88,56 @@ class CommandWords(Protocol):
 
     def command_words(self, command: CommandApdu) -> str | None:
         """What the command asks of this application, in a few words without personal data; None for a foreign one."""
+        ...
+
+
+@runtime_checkable
+class SealedDriver(Protocol):
+    """What a Driver has besides if its agency seals the data: what is sealed, and what says until when it is good."""
+
+    @property
+    def data_groups(self) -> Mapping[int, tuple[str, ...]]:
+        """Names of the fields in each data group, numbered 1 to 14, as `raw` of the application's record has them."""
+        ...
+
+    @property
+    def expiry_field(self) -> str | None:
+        """The date after which the application is no longer valid; None if it is good as long as the card is."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationReading:
+    """What an application of a card said when it was read for verification."""
+
+    driver: Driver
+    record: ApplicationRecord
+    problems: tuple[Problem, ...]
+
+
+class TrustEvaluator(Protocol):
+    """Tells whether a card's data were sealed by those who may, for this very card.
+
+    Entry point group `ecitizen.trust`: a callable of a trust directory (or None, to trust nobody) that takes the
+    keywords `offline` and `random_bytes`.
+    """
+
+    @property
+    def test(self) -> bool:
+        """The trusted authorities are for tests only."""
+        ...
+
+    def question(self, session: CardSession, readings: Sequence[ApplicationReading]) -> Any:
+        """Read the seals of these applications and challenge the card; give the answers for `judge`.
+
+        Raise TransportError if the way to the card fails. All that the card itself does wrong is part of the answers.
+        """
+        ...
+
+    def judge(
+        self, answers: Any, readings: Sequence[ApplicationReading], chip_serial: bytes | None, moment: "datetime"
+    ) -> "tuple[CardFinding, ...]":
+        """What seals, signers, certificates and answers come to at `moment`; the card is not needed any more."""
         ...
 
 

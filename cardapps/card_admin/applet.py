@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from ecitizen.emulator.applet import Applet, Refusal, Selection, ok, require
+from ecitizen.emulator.filesystem import FileSelection, TransparentFile
 from ecitizen.emulator.image import Value
 from ecitizen.iso7816 import tlv
 from ecitizen.iso7816.apdu import CommandApdu, ResponseApdu
@@ -12,11 +13,12 @@ from ecitizen.iso7816.status import StatusWord
 from ecitizen.model import CardAdmin
 
 from ..fields import encode_field
+from ..seal_files_applet import files_of
 from . import layout
 
 
 class CardAdminApplet(Applet):
-    """The ADM applet; its memory has `state`, the 23 bytes that it answers."""
+    """The ADM applet; its memory has `state`, the 23 bytes that it answers, and may have the seals."""
 
     name: ClassVar[str] = layout.NAME
     aid: ClassVar[bytes] = layout.AID
@@ -32,11 +34,19 @@ class CardAdminApplet(Applet):
         return tlv.encode(TAG_DF_NAME, self.aid)
 
     def open(self) -> Selection:
-        """It keeps nothing between commands."""
-        return self
+        """It remembers at most which seal was read last."""
+        return _AdminSelection(self.content("state"), files_of(self))
+
+
+class _AdminSelection:
+    def __init__(self, state: bytes, seals: list[TransparentFile]) -> None:
+        self._state = state
+        self._seals = FileSelection(seals) if seals else None
 
     def process(self, command: CommandApdu) -> ResponseApdu:
-        """Give the state; the one command that is published."""
+        """Give the state, the one command that is published; and the seals, by the standard's commands."""
+        if command.cla == 0x00 and self._seals is not None:
+            return self._seals.process(command)
         if command.cla not in {0x00, layout.CLA_ADM}:
             raise Refusal(StatusWord.CLASS_NOT_SUPPORTED)
         if command.cla == 0x00 and command.ins == Ins.SELECT:
@@ -48,4 +58,4 @@ class CardAdminApplet(Applet):
         if command.data:
             raise Refusal(StatusWord.WRONG_LENGTH)
         require(layout.ACCESS.read)
-        return ok(self.content("state"))
+        return ok(self._state)

@@ -11,6 +11,7 @@ from ecitizen.ports import ApplicationResult, PhotoCache, Reading
 from ecitizen.session import CardSession
 
 from ..fields import decode_field
+from ..seal_files_words import seal_words
 from . import layout
 
 _SERIAL = "chip_serial"
@@ -30,6 +31,8 @@ class CardAdminDriver:
         }
     )
     photo_field: ClassVar[str | None] = None
+    data_groups: ClassVar[Mapping[int, tuple[str, ...]]] = layout.DATA_GROUPS
+    expiry_field: ClassVar[str | None] = None
 
     def expected_exchanges(self, fields: frozenset[str], protocol: CardProtocol) -> int:  # noqa: ARG002 - the same on both
         """SELECT and one command for each number."""
@@ -41,6 +44,8 @@ class CardAdminDriver:
             layout.get_state(): "the card's state, with the laser number",
             layout.get_cplc(): "the chip's production data, with its serial number",
         }
+        if (found := seal_words(command)) is not None:
+            return found
         head = (command.cla, command.ins, command.p1, command.p2, command.data)
         return next(
             (words for each, words in known.items() if (each.cla, each.ins, each.p1, each.p2, each.data) == head), None

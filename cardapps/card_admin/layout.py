@@ -1,6 +1,7 @@
 """What the card administration applet (ADM) and its readers agree on: thai-card.md, sections 2 and 3.4."""
 
 import re
+from types import MappingProxyType
 
 from ecitizen.errors import DecodeError, EncodeError
 from ecitizen.iso7816.access import FREE_TO_READ
@@ -48,6 +49,9 @@ class LaserNumber:
 
 
 LASER_NUMBER = Field("laser_number", 7, 16, LaserNumber(), required=True)
+
+DATA_GROUPS = MappingProxyType({1: ("laser_number",)})
+"""What the security object is over: the field with its padding. The table is ours."""
 
 
 def get_state() -> CommandApdu:

@@ -12,6 +12,7 @@ from ecitizen.session import CardSession
 from ecitizen.usecases.read_plan import Span, plan_reads, widen
 
 from ..fields import BLANK, Field, decode_field
+from ..seal_files_words import seal_words
 from ..thai_record import READ_LEN_MAX
 from ..thai_record_driver import RecordReader
 from ..thai_record_words import read_words
@@ -49,6 +50,8 @@ class CitizenIdDriver:
         }
     )
     photo_field: ClassVar[str | None] = layout.PHOTO_NAME
+    data_groups: ClassVar[Mapping[int, tuple[str, ...]]] = layout.DATA_GROUPS
+    expiry_field: ClassVar[str | None] = "expiry_date"
 
     def expected_exchanges(self, fields: frozenset[str], protocol: CardProtocol) -> int:
         """SELECT, and the reads of layout 0003 with a photo that fills its field."""
@@ -62,7 +65,7 @@ class CitizenIdDriver:
         """Which fields a read brings: of layout 0003, and of block 1, which only layout 0002 has."""
         fields_0002 = (*layout.TEXT_FIELDS_0002, layout.PHOTO_0002)
         old = (field for field in fields_0002 if field.block != layout.LAYOUT_VERSION.block)
-        return read_words(command, (*layout.TEXT_FIELDS_0003, layout.PHOTO_0003, *old))
+        return seal_words(command) or read_words(command, (*layout.TEXT_FIELDS_0003, layout.PHOTO_0003, *old))
 
     def read(self, session: CardSession, fields: frozenset[str], photos: PhotoCache) -> Reading:
         """Text first, then the photo, unless `photos` has it."""

@@ -59,3 +59,25 @@ VERSION_AGAIN_0002 = Field("layout_version", 0x0000, 4, TEXT, block=1)
 PHOTO_0002 = Field(PHOTO_NAME, 0x017B, 5118, Text(), block=1)
 BLOCK_LENS_0002 = MappingProxyType({0: 154, 1: 5497})
 """Layout 0002 keeps version and address in block 0, all else in block 1 (one source; untested on plastic)."""
+
+DATA_GROUPS = MappingProxyType(
+    {
+        1: ("layout_version", "card_type"),
+        2: ("cid",),
+        3: ("name_th",),
+        4: ("name_en",),
+        5: ("birth_date",),
+        6: ("sex",),
+        7: ("request_number",),
+        8: ("issue_place", "issuer_code"),
+        9: ("issue_date",),
+        10: ("expiry_date",),
+        11: ("address",),
+        12: ("photo_number",),
+        13: ("photo",),
+    }
+)
+"""What the security object is over: fields as they stand in the record with their padding, the photo up to its end.
+
+The table is ours, as is the whole seal. Layout 0002 has no group 12, and a card without a photo no group 13.
+"""

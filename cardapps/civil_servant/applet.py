@@ -12,12 +12,13 @@ from ecitizen.iso7816.command import OFFSET_MAX
 from ecitizen.iso7816.files import TAG_CARD_CAPABILITIES, TAG_DATA_LEN, TAG_DF_NAME, TAG_FCI
 from ecitizen.model import CivilServant
 
+from ..seal_files_applet import files_of
 from ..thai_record import CARD_CAPABILITIES
 from . import layout
 
 
 class CivilServantApplet(Applet):
-    """The official's applet; its memory has `officer`, the content of its one EF."""
+    """The official's applet; its memory has `officer`, the content of its EF, and may have the seals."""
 
     name: ClassVar[str] = layout.NAME
     aid: ClassVar[bytes] = layout.AID
@@ -50,7 +51,8 @@ class CivilServantApplet(Applet):
 
     def open(self) -> Selection:
         """A new use; no EF is current yet."""
-        return FileSelection([TransparentFile(layout.FID_OFFICER, layout.SFI_OFFICER, self._officer, layout.ACCESS)])
+        officer = TransparentFile(layout.FID_OFFICER, layout.SFI_OFFICER, self._officer, layout.ACCESS)
+        return FileSelection([officer, *files_of(self)])
 
     @property
     def _officer(self) -> bytes:

@@ -1,6 +1,6 @@
 """Host side of the official's application."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ from ecitizen.model import BilingualText, CivilServant, Problem
 from ecitizen.ports import ApplicationResult, PhotoCache, Reading
 from ecitizen.session import CardSession
 
+from ..seal_files_words import seal_words
 from . import layout
 
 
@@ -38,6 +39,8 @@ class CivilServantDriver:
         }
     )
     photo_field: ClassVar[str | None] = None
+    data_groups: ClassVar[Mapping[int, tuple[str, ...]]] = layout.DATA_GROUPS
+    expiry_field: ClassVar[str | None] = "expiry_date"
 
     def expected_exchanges(self, fields: frozenset[str], protocol: CardProtocol) -> int:  # noqa: ARG002 - one file
         """SELECT, and a file of about 1,000 bytes."""
@@ -45,6 +48,8 @@ class CivilServantDriver:
 
     def command_words(self, command: CommandApdu) -> str | None:
         """Where in the officer's file a read begins."""
+        if (found := seal_words(command)) is not None:
+            return found
         by_sfi = command.p1 & P1_SFI
         if command.cla != 0x00 or command.ins != Ins.READ_BINARY or command.data:
             return None
@@ -88,13 +93,17 @@ def decode(content: bytes, wanted: frozenset[str]) -> tuple[CivilServant, list[P
     template = tlv.parse_one(content[:total])
     if template.tag != layout.TAG_OFFICER:
         raise DecodeError(f"the official's application has tag {template.tag:X} where {layout.TAG_OFFICER:X} must be")
-    objects = {entry.tag: entry.value for entry in template.children()}
+    children = template.children()
+    taken = {entry.tag: entry for entry in children}
+    objects = {tag: entry.value for tag, entry in taken.items()}
     problems: list[Problem] = []
     if objects.get(layout.TAG_VERSION) != bytes((layout.VERSION,)):
         message = "the official's application has a version that this reader does not know; it was read as version 1"
         problems.append(Problem(layout.NAME, None, "unknown_layout", message))
     values: dict[str, Any] = {}
     raw: dict[str, bytes] = {}
+    if wanted >= {entry.name for entry in layout.OBJECTS}:  # of a part nobody can tell whether it is as sealed
+        raw[layout.RAW_REST] = _rest(children, taken)
     for entry in layout.OBJECTS:
         data = objects.get(entry.tag)
         if entry.name not in wanted:
@@ -109,3 +118,9 @@ def decode(content: bytes, wanted: frozenset[str]) -> tuple[CivilServant, list[P
         except DecodeError as error:
             problems.append(Problem(layout.NAME, entry.name, error.code, str(error)))
     return CivilServant(**values, raw=raw), problems
+
+
+def _rest(children: Sequence[tlv.Tlv], taken: Mapping[int, tlv.Tlv]) -> bytes:
+    """All objects but those that a field's value was taken from."""
+    fields = {entry.tag for entry in layout.OBJECTS}
+    return b"".join(child.encode() for child in children if child.tag not in fields or taken[child.tag] is not child)

@@ -6,6 +6,7 @@ Readers skip tags they don't know, so fields may be added within version 1.
 """
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from ecitizen.errors import DecodeError, EncodeError
@@ -124,6 +125,29 @@ OBJECTS = (
     OfficerObject("issuing_authority", 0xEB, _Bilingual()),
     OfficerObject("legal_reference", 0xEC, _Bilingual()),
 )
+
+RAW_REST = "rest"
+"""In `raw` of a record that was read: all objects that are no field's, whole, one after the other."""
+
+DATA_GROUPS = MappingProxyType(
+    {
+        1: ("officer_number",),
+        2: ("ministry",),
+        3: ("department",),
+        4: ("position",),
+        5: ("level",),
+        6: ("status",),
+        7: ("appointed_date",),
+        8: ("expiry_date",),
+        9: ("issuing_authority",),
+        10: ("legal_reference",),
+        11: ("rest",),
+    }
+)
+"""What the security object is over: the value of each field's data object, and whatever else is in the template.
+
+That keeps others from adding an object, or a second one of a field's tag, which some reader might take for the field.
+"""
 
 
 def _utf8(value: bytes) -> str:

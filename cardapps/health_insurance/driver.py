@@ -11,6 +11,7 @@ from ecitizen.session import CardSession
 from ecitizen.usecases.read_plan import Span, plan_reads
 
 from ..fields import decode_field
+from ..seal_files_words import seal_words
 from ..thai_record import READ_LEN_MAX
 from ..thai_record_driver import RecordReader
 from ..thai_record_words import read_words
@@ -38,6 +39,8 @@ class HealthInsuranceDriver:
         }
     )
     photo_field: ClassVar[str | None] = None
+    data_groups: ClassVar[Mapping[int, tuple[str, ...]]] = layout.DATA_GROUPS
+    expiry_field: ClassVar[str | None] = None
 
     def expected_exchanges(self, fields: frozenset[str], protocol: CardProtocol) -> int:
         """SELECT, and the reads."""
@@ -46,7 +49,7 @@ class HealthInsuranceDriver:
 
     def command_words(self, command: CommandApdu) -> str | None:
         """Which fields a read brings."""
-        return read_words(command, layout.FIELDS)
+        return seal_words(command) or read_words(command, layout.FIELDS)
 
     def read(self, session: CardSession, fields: frozenset[str], photos: PhotoCache) -> Reading:  # noqa: ARG002 - has no photo
         """All fields that are asked for, at once."""

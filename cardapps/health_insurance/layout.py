@@ -1,5 +1,7 @@
 """What the health applet and its readers agree on: thai-card.md, sections 2 and 3.3."""
 
+from types import MappingProxyType
+
 from ..fields import TEXT, Count, Date, Field
 
 NAME = "health_insurance"
@@ -20,3 +22,18 @@ FIELDS = (
     Field("update_date", 0x0155, 8, Date()),
     Field("hospital_changes", 0x015D, 1, Count()),
 )
+
+DATA_GROUPS = MappingProxyType(
+    {
+        1: ("main_scheme",),
+        2: ("sub_scheme",),
+        3: ("main_hospital",),
+        4: ("sub_hospital",),
+        5: ("paid_type",),
+        6: ("issue_date",),
+        7: ("expiry_date",),
+        8: ("update_date",),
+        9: ("hospital_changes",),
+    }
+)
+"""What the security object is over: fields as they stand in the record, with their padding. The table is ours."""

@@ -11,7 +11,7 @@ from importlib.resources.abc import Traversable
 from types import MappingProxyType
 from typing import Any
 
-from ecitizen.emulator.persona import Persona
+from ecitizen.emulator.persona import Condition, Persona
 from ecitizen.iso7816.apdu import CardProtocol
 from ecitizen.jsonio import record_from_json
 from ecitizen.model import ApplicationRecord, CardAdmin, CitizenId, CivilServant, HealthInsurance, Photo
@@ -53,4 +53,5 @@ def _load(folder: Traversable, data: dict[str, Any]) -> Persona:
         },
         bytes.fromhex(data["card_admin"]["chip_serial"]),
         applications,
+        Condition(data.get("condition", Condition.GENUINE)),
     )

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ecitizen.emulator.applet import Applet, Refusal, Selection
 from ecitizen.emulator.image import Section, Value
-from ecitizen.emulator.persona import Persona
 from ecitizen.iso7816 import tlv
 from ecitizen.iso7816.apdu import CardProtocol, CommandApdu, ResponseApdu
 from ecitizen.iso7816.command import Ins as CommonIns
@@ -22,6 +21,8 @@ from .applet_state import PivMemory, Use
 from .layout import AlgorithmId, ExtensionIns, Ins
 
 if TYPE_CHECKING:
+    from ecitizen.emulator.persona import Persona
+
     from .record import PivRecord  # brings `cryptography`, which a saved card does without until a key is used
 
 Command = Callable[[Use, CommandApdu], ResponseApdu]
@@ -76,7 +77,7 @@ class PivApplet(Applet):
         return record.memory()
 
     @classmethod
-    def record_for(cls, persona: Persona, **options: Any) -> "PivRecord":
+    def record_for(cls, persona: "Persona", **options: Any) -> "PivRecord":
         """Fresh keys with test certificates for this holder; `options` are those of `record.record_for`."""
         from .record import record_for  # late, as above
 
@@ -113,7 +114,7 @@ class _PivSelection:
 
     def process(self, command: CommandApdu) -> ResponseApdu:
         """Answer a command of the table."""
-        if command.ins != Ins.GENERAL_AUTHENTICATE:
+        if (command.cla, command.ins) != (0x00, Ins.GENERAL_AUTHENTICATE):
             self.use.pending = None
         if command.cla != 0x00:
             raise Refusal(StatusWord.CLASS_NOT_SUPPORTED)

@@ -6,7 +6,6 @@ policy other than never is refused; RESET leaves the card's number, and the atte
 """
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 from ecitizen.emulator.applet import Refusal, ok
@@ -17,15 +16,11 @@ from ecitizen.iso7816.status import StatusWord
 from . import layout
 from .applet_authenticate import private_key
 from .applet_generate import asymmetric, require_management, slot_to_fill, take_policy, write_keys
-from .applet_state import RETRIES_MAX, Reference, StoredKey, Use, factory_state, slot_named
+from .applet_state import REFERENCES, RETRIES_MAX, Reference, StoredKey, Use, factory_state, slot_named
 from .applet_templates import distinct
 from .layout import AlgorithmId, KeyReference, ObjectId, Origin, PinPolicy, Slot, TouchPolicy
 
 SERIAL_LEN: Final = 4
-
-_REFERENCES: Final[Mapping[int, Reference]] = MappingProxyType(
-    {KeyReference.APPLICATION_PIN: Reference.PIN, KeyReference.PUK: Reference.PUK}
-)
 
 
 def get_version(use: Use, command: CommandApdu) -> ResponseApdu:  # noqa: ARG001 - the same for every card
@@ -46,8 +41,8 @@ def get_serial(use: Use, command: CommandApdu) -> ResponseApdu:
 def get_metadata(use: Use, command: CommandApdu) -> ResponseApdu:
     """What can be said of a key, a PIN or the PUK without showing it; 6A88 where there is none."""
     _require(command, p1=0)
-    if command.p2 in _REFERENCES:
-        return ok(_metadata_of_reference(use, _REFERENCES[command.p2]))
+    if command.p2 in REFERENCES:
+        return ok(_metadata_of_reference(use, REFERENCES[command.p2]))
     if command.p2 == KeyReference.MANAGEMENT:
         return ok(_metadata_of_management_key(use))
     stored = use.memory.key(Slot(command.p2)) if command.p2 in frozenset(Slot) else None

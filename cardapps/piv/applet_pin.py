@@ -3,8 +3,9 @@
 The rule under all three: a try is taken away, durably, before anything is compared, and given back after. Whoever
 pulls the card at whatever moment has lost the try.
 
-Where the standard leaves a choice: reference data of the wrong form are answered with 6A80 and cost no try. Eight
-bytes FF, an empty PIN, are a wrong PIN instead: software that blocks a PIN on purpose, to reset the card, sends them.
+Where the standard leaves a choice: reference data of the wrong form or length are answered with 6A80 and cost no try.
+Eight bytes FF, an empty PIN, are a wrong PIN instead: software that blocks a PIN on purpose, to reset the card, sends
+them.
 """
 
 from ecitizen.emulator.applet import Refusal, ok
@@ -12,11 +13,10 @@ from ecitizen.iso7816.apdu import CommandApdu, ResponseApdu
 from ecitizen.iso7816.status import StatusWord
 
 from . import layout
-from .applet_state import Reference, Use, padded
+from .applet_state import REFERENCES, Reference, Use, padded
 from .layout import KeyReference
 
 _EMPTY = padded(b"")
-_REFERENCES = {KeyReference.APPLICATION_PIN: Reference.PIN, KeyReference.PUK: Reference.PUK}
 
 
 def verify(use: Use, command: CommandApdu) -> ResponseApdu:
@@ -34,8 +34,7 @@ def verify(use: Use, command: CommandApdu) -> ResponseApdu:
         if use.status.pin:
             return ok()
         raise _refusal_of_tries(use.memory.tries(Reference.PIN))
-    _require_len(command, layout.REFERENCE_DATA_LEN)
-    _compare(use, Reference.PIN, command.data)
+    _compare(use, Reference.PIN, command.data, guarding=Reference.PIN)
     use.memory.write({Reference.PIN.tries: use.memory.tries_max(Reference.PIN)})
     use.status.pin = use.status.pin_fresh = True
     return ok()
@@ -45,9 +44,9 @@ def change_reference_data(use: Use, command: CommandApdu) -> ResponseApdu:
     """Replace PIN or PUK by who knows the old one. A PIN that was changed is verified, but not for a signature."""
     if command.p1:
         raise Refusal(StatusWord.INCORRECT_PARAMETERS_P1_P2)
-    if command.p2 not in _REFERENCES:
+    if command.p2 not in REFERENCES:
         raise Refusal(StatusWord.REFERENCED_DATA_NOT_FOUND)
-    reference = _REFERENCES[KeyReference(command.p2)]
+    reference = REFERENCES[command.p2]
     _replace(use, command, known=reference, target=reference)
     if reference is Reference.PIN:
         use.status.pin = True
@@ -55,7 +54,7 @@ def change_reference_data(use: Use, command: CommandApdu) -> ResponseApdu:
 
 
 def reset_retry_counter(use: Use, command: CommandApdu) -> ResponseApdu:
-    """Set a new PIN by who knows the PUK; whether the PIN is verified stays as it is."""
+    """Set a new PIN by who knows the PUK; whether the PIN is verified stays as it is, unless the PUK is wrong."""
     if command.p1:
         raise Refusal(StatusWord.INCORRECT_PARAMETERS_P1_P2)
     if command.p2 != KeyReference.APPLICATION_PIN:
@@ -65,21 +64,19 @@ def reset_retry_counter(use: Use, command: CommandApdu) -> ResponseApdu:
 
 
 def _replace(use: Use, command: CommandApdu, *, known: Reference, target: Reference) -> None:
-    _require_len(command, 2 * layout.REFERENCE_DATA_LEN)
     old, new = command.data[: layout.REFERENCE_DATA_LEN], command.data[layout.REFERENCE_DATA_LEN :]
     if use.memory.tries(known) and old != _EMPTY and not _is_well_formed(target, new):
         raise Refusal(StatusWord.INCORRECT_DATA_FIELD)
-    _compare(use, known, old)
+    _compare(use, known, old, guarding=target)
     memory = use.memory
-    memory.write(
-        {target: new, target.tries: memory.tries_max(target), known.tries: memory.tries_max(known)},
-    )
+    memory.write({target: new, target.tries: memory.tries_max(target), known.tries: memory.tries_max(known)})
 
 
-def _compare(use: Use, reference: Reference, offered: bytes) -> None:
+def _compare(use: Use, reference: Reference, offered: bytes, *, guarding: Reference) -> None:
     """Take a try and return if it was right; giving the try back is left to the caller's own write.
 
-    Refuse with 63Cx, 6983 if there was no try, 6A80 for what can't be a PIN or PUK.
+    Refuse with 63Cx, which ends the verification of the PIN if that is what was to be verified or replaced; with 6983
+    if there was no try, 6A80 for what can't be a PIN or PUK.
     """
     from hmac import compare_digest  # late: it brings hashlib, and most commands need no comparison
 
@@ -90,9 +87,9 @@ def _compare(use: Use, reference: Reference, offered: bytes) -> None:
     if offered != _EMPTY and not _is_well_formed(reference, offered):
         raise Refusal(StatusWord.INCORRECT_DATA_FIELD)
     memory.write({reference.tries: left - 1})
-    if compare_digest(memory.secret(reference), offered):
+    if compare_digest(memory.secret(reference), offered) and offered != _EMPTY:
         return
-    if reference is Reference.PIN:
+    if guarding is Reference.PIN:
         use.status.forget_pin()
     raise Refusal(StatusWord.WARNING_MEMORY_CHANGED | 0xC0 | left - 1)
 
@@ -104,13 +101,8 @@ def _refusal_of_tries(left: int) -> Refusal:
 
 
 def _is_well_formed(reference: Reference, data: bytes) -> bool:
-    """Six to eight digits (a PUK: any bytes but FF), and FF after them."""
+    """Six to eight digits (a PUK: any bytes but FF), and FF after them to a length of eight."""
     secret = data.rstrip(bytes((layout.REFERENCE_DATA_PADDING,)))
-    if len(secret) < layout.REFERENCE_DATA_MIN_LEN:
+    if len(secret) < layout.REFERENCE_DATA_MIN_LEN or len(data) != layout.REFERENCE_DATA_LEN:
         return False
     return secret.isdigit() if reference is Reference.PIN else layout.REFERENCE_DATA_PADDING not in secret
-
-
-def _require_len(command: CommandApdu, length: int) -> None:
-    if len(command.data) != length:
-        raise Refusal(StatusWord.WRONG_LENGTH)

@@ -16,6 +16,7 @@ It may hold more, which the applet leaves alone.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum, unique
+from types import MappingProxyType
 from typing import Any, Final
 
 from ecitizen.emulator.applet import Refusal
@@ -24,7 +25,7 @@ from ecitizen.errors import ImageDamaged
 from ecitizen.iso7816.status import StatusWord
 
 from . import layout
-from .layout import AlgorithmId, ObjectId, Origin, PinPolicy, Slot
+from .layout import AlgorithmId, KeyReference, ObjectId, Origin, PinPolicy, Slot
 
 RETRIES_MAX: Final = 15
 """More would not fit into the status word 63Cx."""
@@ -52,6 +53,12 @@ class Reference(StrEnum):
         """What tokens are delivered with, as it is stored."""
         text = layout.DEFAULT_PIN if self is Reference.PIN else layout.DEFAULT_PUK
         return padded(text.encode("ascii"))
+
+
+REFERENCES: Final[Mapping[int, Reference]] = MappingProxyType(
+    {KeyReference.APPLICATION_PIN: Reference.PIN, KeyReference.PUK: Reference.PUK}
+)
+"""What P2 of a command calls them."""
 
 
 def padded(secret: bytes) -> bytes:

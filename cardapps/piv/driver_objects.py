@@ -2,9 +2,11 @@
 and 3.3.2).
 """
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import Final, TypeVar
 
-from ecitizen.errors import DecodeError
+from ecitizen.errors import DecodeError, StatusError
 from ecitizen.iso7816 import tlv
 from ecitizen.iso7816.apdu import NE_MAX
 from ecitizen.iso7816.status import StatusWord, is_warning, status_error
@@ -67,7 +69,8 @@ class ObjectCommands(PivLink):
     def write_certificate(self, slot: Slot, der: bytes, *, compress: bool | None = None) -> None:
         """Store a certificate; the management key must be authenticated.
 
-        With `compress` None it is packed with gzip only if the card has no room for it as it is.
+        With `compress` None it is packed with gzip only if the card has no room for it as it is. For a retired key the
+        key history is written too, if it counts less: where it ends, other software looks no further.
         """
         doing = f"writing the certificate of slot {slot}"
         contents = [
@@ -78,8 +81,10 @@ class ObjectCommands(PivLink):
                 sw = self._send(Ins.PUT_DATA, *_objects(), _put(slot.certificate_object, content)).sw
                 if sw not in _FULL:
                     break
-        if sw != StatusWord.NO_ERROR:
-            raise status_error(sw, doing)
+            if sw != StatusWord.NO_ERROR:
+                raise status_error(sw, doing)
+            if slot.is_retired:
+                self._count_retired(slot - Slot.RETIRED_1 + 1)
 
     def delete_certificate(self, slot: Slot) -> None:
         """Remove the certificate of a key; the management key must be authenticated."""
@@ -96,6 +101,16 @@ class ObjectCommands(PivLink):
     def key_history(self) -> KeyHistory | None:
         """How many retired keys the card has, if it tells."""
         return self._parsed(ObjectId.KEY_HISTORY, KeyHistory)
+
+    def _count_retired(self, count: int) -> None:
+        """Have the key history count at least so many keys; a card that keeps none is no error."""
+        with suppress(StatusError):
+            try:
+                history = self.key_history() or KeyHistory()
+            except DecodeError:
+                history = KeyHistory()
+            if history.on_card < count:
+                self.write_object(ObjectId.KEY_HISTORY, replace(history, on_card=count).encode())
 
     def _parsed(self, tag: ObjectId, kind: type[_Content]) -> _Content | None:
         content = self.read_object(tag)

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ecitizen.algorithms import KeyAlgorithm
-from ecitizen.errors import DecodeError, NotSupported
+from ecitizen.errors import DecodeError, NotSupported, StatusError
 from ecitizen.iso7816 import tlv
 from ecitizen.iso7816.apdu import NE_MAX
 from ecitizen.iso7816.status import StatusWord, status_error
@@ -31,6 +31,8 @@ _KIND_REFUSED: Final = frozenset(
     }
 )
 """How cards answer who asks for a key of a kind, or in a place, that they don't have."""
+
+_NOT_ATTESTED: Final = frozenset({StatusWord.INCORRECT_DATA_FIELD, StatusWord.REFERENCED_DATA_NOT_FOUND})
 
 
 class KeyCommands(ObjectCommands):
@@ -72,12 +74,14 @@ class KeyCommands(ObjectCommands):
         doing = f"generating a key in slot {slot}"
         identifier = layout.KEY_ALGORITHM_IDS[algorithm]
         control = tlv.encode(layout.TAG_GENERATE_ALGORITHM, bytes((identifier,))) + _policy(pin_policy)
-        self._change_of(slot)
+        self._forget_key(slot)
         response = self._send(
             Ins.GENERATE_ASYMMETRIC_KEY_PAIR, 0x00, slot, tlv.encode(layout.TAG_GENERATE, control), ne=NE_MAX
         )
         _require_done(response.sw, doing, algorithm)
-        return self._made_now(slot, public_key_info(identifier, element(response.data, layout.TAG_PUBLIC_KEY, doing)))
+        return self._remember_key(
+            slot, public_key_info(identifier, element(response.data, layout.TAG_PUBLIC_KEY, doing))
+        )
 
     def import_key(
         self, slot: Slot, private_key: KeyBytes, *, pin_policy: PinPolicy = PinPolicy.DEFAULT
@@ -91,31 +95,41 @@ class KeyCommands(ObjectCommands):
 
         algorithm, elements, public_key = import_elements(private_key)
         data = elements.reveal() + _policy(pin_policy)
-        self._change_of(slot)
-        response = self._send(ExtensionIns.IMPORT_KEY, layout.KEY_ALGORITHM_IDS[algorithm], slot, data)
-        elements.wipe()
+        self._forget_key(slot)
+        try:
+            response = self._send(ExtensionIns.IMPORT_KEY, layout.KEY_ALGORITHM_IDS[algorithm], slot, data)
+        finally:
+            elements.wipe()
         _require_done(response.sw, f"importing a key into slot {slot}", algorithm)
-        self._made_now(slot, public_key)
+        self._remember_key(slot, public_key)
         return algorithm
 
     def move_key(self, source: Slot, target: Slot) -> None:
         """Move a key to an empty slot; its certificate stays where it is (extension)."""
         public_key = self._made.get(source)
-        self._change_of(source)
-        self._change_of(target)
+        self._forget_key(source)
+        self._forget_key(target)
         self._extension(f"moving the key in slot {source}", ExtensionIns.MOVE_KEY, target, source)
         if public_key is not None:
-            self._made_now(target, public_key)
+            self._remember_key(target, public_key)
 
     def delete_key(self, slot: Slot) -> None:
         """Destroy a key; its certificate stays (extension)."""
-        self._change_of(slot)
+        self._forget_key(slot)
         self._extension(f"deleting the key in slot {slot}", ExtensionIns.MOVE_KEY, layout.P1_DELETE_KEY, slot)
 
     def attest(self, slot: Slot) -> bytes:
-        """A certificate by the card's own authority that the key was made on the card, DER (extension)."""
+        """A certificate by the card's own authority that the key was made on the card, DER (extension).
+
+        Raise StatusError if there is no key, or one that came from outside; NotSupported if the card can't attest.
+        """
         doing = f"attesting the key in slot {slot}"
-        certificate = self._extension(doing, ExtensionIns.ATTEST, slot, ne=NE_MAX)
+        try:
+            certificate = self._extension(doing, ExtensionIns.ATTEST, slot, ne=NE_MAX)
+        except StatusError as error:
+            if error.sw not in _NOT_ATTESTED:
+                raise
+            raise StatusError(f"{doing}: no key in it was made on this card ({error.sw:04X})", error.sw) from None
         if tlv.total_len(certificate) != len(certificate) or tlv.parse_one(certificate).tag != _TAG_DER_SEQUENCE:
             raise DecodeError(f"{doing}: the card answered with something else than a certificate")
         return certificate
@@ -150,11 +164,11 @@ class KeyCommands(ObjectCommands):
         self._forget()
         self._made = MappingProxyType({})
 
-    def _made_now(self, slot: Slot, public_key: bytes) -> bytes:
+    def _remember_key(self, slot: Slot, public_key: bytes) -> bytes:
         self._made = {**self._made, slot: public_key}
         return public_key
 
-    def _change_of(self, slot: Slot) -> None:
+    def _forget_key(self, slot: Slot) -> None:
         """From now on nobody knows what is in the slot, even if the card is pulled out amid the command."""
         self._made = {other: key for other, key in self._made.items() if other is not slot}
 

@@ -205,7 +205,10 @@ TAG_KEY_HISTORY_URL = 0xF3
 
 @dataclass(frozen=True, slots=True)
 class KeyHistory:
-    """How many retired keys are on the card, with their certificates or with these at a URL."""
+    """How many retired keys are on the card, with their certificates or with these at a URL.
+
+    The keys of `on_card` are those in 82 and on; software that finds them by this count skips the empty ones.
+    """
 
     on_card: int = 0
     off_card: int = 0
@@ -217,10 +220,12 @@ class KeyHistory:
         values = _values(content)
         counts = [values.get(tag, b"") for tag in (TAG_KEYS_WITH_CERTIFICATE, TAG_KEYS_WITH_CERTIFICATE_ELSEWHERE)]
         on_card, off_card = (int.from_bytes(count[:1], "big") for count in counts)
-        return cls(on_card, off_card, values.get(TAG_KEY_HISTORY_URL, b"").decode("latin-1"))
+        return cls(on_card, off_card, values.get(TAG_KEY_HISTORY_URL, b"").decode("ascii", "ignore"))
 
     def encode(self) -> bytes:
-        """The object's content."""
+        """The object's content; raise EncodeError for counts beyond a byte, or a URL in other characters than ASCII."""
+        if not (0 <= self.on_card <= 0xFF and 0 <= self.off_card <= 0xFF and self.url.isascii()):
+            raise EncodeError("a key history counts 0 to 255 keys, and its URL is in ASCII")
         return _object(
             (TAG_KEYS_WITH_CERTIFICATE, bytes((self.on_card,))),
             (TAG_KEYS_WITH_CERTIFICATE_ELSEWHERE, bytes((self.off_card,))),

@@ -116,8 +116,9 @@ def record_for(
         if request is not None:
             certificate = objects.CertificateObject(issue(request))
             found[slot.certificate_object] = certificate.encode()
-    retired = sum(slot.is_retired and slot.certificate_object in found for slot in wanted)
-    found[ObjectId.KEY_HISTORY] = objects.KeyHistory(on_card=retired).encode()
+    retired = (slot - Slot.RETIRED_1 + 1 for slot in wanted if slot.is_retired and slot.certificate_object in found)
+    # Readers look at the places from the first to the one that the history counts to, empty or not.
+    found[ObjectId.KEY_HISTORY] = objects.KeyHistory(on_card=max(retired, default=0)).encode()
     serial = int.from_bytes(persona.chip_serial[_CHIP_SERIAL])
     return PivRecord(MappingProxyType(stored), MappingProxyType(found), serial, extensions, authority)
 

@@ -4,9 +4,11 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ..exit_codes import ExitCode
-from ..options import add_reader
+from ..options import add_moment, add_reader
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ecitizen.model import CardReading
     from ecitizen.ports import Driver
 
@@ -26,6 +28,13 @@ def fill(parser: argparse.ArgumentParser) -> None:
     photo.add_argument("--photo", metavar="FILE", help="save the portrait, a JPEG file")
     photo.add_argument("--no-photo", action="store_true", help="leave the portrait out: much quicker")
     read.set_defaults(run=read_card)
+
+    verify = group.add_parser("verify", help="say whether the card is genuine", description=verify_card.__doc__)
+    add_reader(verify)
+    verify.add_argument("--trust", metavar="DIR", help="believe those whom this trust directory names; docs/trust.md")
+    verify.add_argument("--offline", action="store_true", help="fetch nothing: judge by what the trust directory holds")
+    add_moment(verify)
+    verify.set_defaults(run=verify_card)
 
     info = group.add_parser("info", help="say what kind of card this is", description=show_info.__doc__)
     add_reader(info)
@@ -90,6 +99,42 @@ def _save_photo(reading: "CardReading", path: str, words: "Words") -> bool:
     save(photo, path)
     talk(_("The photo was saved as {path}.").format(path=path))
     return True
+
+
+def verify_card(arguments: argparse.Namespace) -> ExitCode:
+    """Say whether the card is genuine: who signed its data, whether they may, and whether it is the card they meant."""
+    from ecitizen.apps import installed_drivers
+    from ecitizen.usecases import verify_card as use_case
+    from ecitizen.usecases.open_card import open_card
+
+    from ..output import print_json
+    from ..verdicts import exit_code_of, json_of, verification_lines
+
+    trust = _trust(arguments)
+    with open_card(arguments.reader, wait=arguments.wait, wrap=arguments.wrap) as session:
+        found = use_case.verify_card(session, trust=trust, moment=arguments.moment, offline=arguments.offline)
+    if arguments.json:
+        print_json(json_of(found))
+    else:
+        print("\n".join(verification_lines(found, installed_drivers(), arguments.words)))
+    return exit_code_of(found.verdict)
+
+
+def _trust(arguments: argparse.Namespace) -> "str | Path | None":
+    """The trust directory to judge by; only for card images, which are no cards, the test hierarchy's."""
+    from ecitizen.usecases.open_card import VIRTUAL_PREFIX
+
+    from ..folders import sample_hierarchy_folder, trust_folder
+
+    if arguments.trust is not None:
+        return str(arguments.trust)
+    if (arguments.reader or "").startswith(VIRTUAL_PREFIX):
+        from cardapps.hierarchy import Hierarchy  # late: it brings the cryptography package
+
+        with Hierarchy.open(sample_hierarchy_folder()) as hierarchy:
+            return hierarchy.trust_folder
+    usual = trust_folder()
+    return usual if usual.is_dir() else None
 
 
 def show_info(arguments: argparse.Namespace) -> ExitCode:

@@ -1,4 +1,4 @@
-"""`ecitizen demo`: one card, four applications, read over real PC/SC."""
+"""`ecitizen demo`: one card, four applications, read and verified over real PC/SC."""
 
 import argparse
 from collections.abc import Iterator
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from ..exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ecitizen.emulator.card import Card
     from ecitizen.transport.virtual import VirtualReader
 
@@ -25,7 +27,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Insert a fictional official's card into a virtual reader, read it, show it, and save portrait and JSON.
+    """Insert a fictional official's card into a virtual reader, read, show and verify it; save portrait and JSON.
 
     The way is the real one: a private PC/SC daemon with a virtual reader. Where that can't be had, the card is
     read inside this process, and the demo says so.
@@ -36,12 +38,14 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from ecitizen.apps import installed_drivers
     from ecitizen.errors import FileFailed
     from ecitizen.jsonio import to_json
-    from ecitizen.testing import virtual_card
     from ecitizen.usecases.open_card import open_card
     from ecitizen.usecases.read_card import read_card
+    from ecitizen.usecases.verify_card import verify_card
+    from ecitizen.verdict import CardVerdict
 
     from ..output import reading_lines, talk
     from ..photo import photo_of, save, write_file
+    from ..verdicts import verdict_line
 
     _ = arguments.words.translate
     folder = Path(arguments.out)
@@ -49,17 +53,35 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileFailed(f"can't make the folder {folder}: {error.strerror}; choose another with --out") from None
-    card = _inserted(virtual_card(PERSONA), arguments.words)
-    with card as reader, open_card(reader, wait=5.0, wrap=arguments.wrap) as session:
+    card, trust = _sealed_card()
+    with _inserted(card, arguments.words) as reader, open_card(reader, wait=5.0, wrap=arguments.wrap) as session:
         reading = read_card(session)
-    print("\n".join(reading_lines(reading, installed_drivers(), arguments.words)))
+        print("\n".join(reading_lines(reading, installed_drivers(), arguments.words)))
+        verification = verify_card(session, trust=trust, offline=True)
+    print(f"\n{verdict_line(verification, arguments.words)}")
     photo = photo_of(reading)
     if photo is not None:
         save(photo, folder / f"{PERSONA}.jpg")
     write_file(folder / f"{PERSONA}.json", json.dumps(to_json(reading), ensure_ascii=False, indent=2).encode() + b"\n")
     saved = _("Saved: {name}.jpg (the portrait) and {name}.json (the same facts for programs).")
     talk(f"\n{saved.format(name=folder / PERSONA)}")
-    return ExitCode.OK if reading.complete else ExitCode.PROBLEMS
+    return ExitCode.OK if reading.complete and verification.verdict is CardVerdict.GENUINE else ExitCode.PROBLEMS
+
+
+def _sealed_card() -> "tuple[Card, Path]":
+    """The official's card, signed by the test hierarchy, and the trust directory by which it is genuine."""
+    from cardapps.hierarchy import Hierarchy
+    from cardapps.sample_cards import sealed_card
+    from ecitizen.emulator.image import CardImage
+    from ecitizen.emulator.persona import find_persona
+    from ecitizen.emulator.personalise import card_from_image
+    from ecitizen.iso7816.apdu import CardProtocol
+
+    from ..folders import sample_hierarchy_folder
+
+    with Hierarchy.open(sample_hierarchy_folder()) as hierarchy:
+        sections = sealed_card(find_persona(PERSONA), CardProtocol.T0, hierarchy)
+        return card_from_image(CardImage.in_memory(sections)), hierarchy.trust_folder
 
 
 def _inserted(card: "Card", words: "Words") -> "AbstractContextManager[str | VirtualReader]":

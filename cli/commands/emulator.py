@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from cardapps.piv.layout import Slot
     from ecitizen.algorithms import KeyAlgorithm
+    from ecitizen.emulator.image import Value
+    from ecitizen.emulator.persona import Persona
     from ecitizen.emulator.slot import VirtualSlot
     from ecitizen.iso7816.apdu import CardProtocol
 
@@ -88,7 +90,7 @@ def new_image(arguments: argparse.Namespace) -> ExitCode:
     """Make the card of a fictional holder and save it as a card image."""
     from ecitizen.emulator.image import CardImage
     from ecitizen.emulator.persona import find_persona
-    from ecitizen.emulator.personalise import record_for, sections_for
+    from ecitizen.emulator.personalise import sections_for
     from ecitizen.errors import UsageError
     from ecitizen.iso7816.apdu import CardProtocol
 
@@ -101,11 +103,9 @@ def new_image(arguments: argparse.Namespace) -> ExitCode:
     if arguments.no_piv:
         if arguments.key or arguments.no_extensions:
             raise UsageError("--key and --no-extensions are about the signing application, which --no-piv leaves out")
-        further = {}
+        sections = sections_for(persona, protocol, atr=atr)
     else:
-        keys = dict(_slot_and_algorithm(text) for text in arguments.key or ())
-        further = {"piv": record_for("piv", persona, keys=keys, extensions=not arguments.no_extensions)}
-    sections = sections_for(persona, protocol, further=further, atr=atr)
+        sections = _sealed_card(persona, protocol, atr, arguments)
     CardImage.create(arguments.file, sections, overwrite=arguments.force).close()
     text = _("{file} is the card of {persona}. Read it: ecitizen card read --reader virtual:{file}")
     talk(text.format(file=arguments.file, persona=persona.name))
@@ -114,6 +114,20 @@ def new_image(arguments: argparse.Namespace) -> ExitCode:
 
         talk(_("It can sign: PIN {pin}, PUK {puk}, as all such test cards.").format(pin=DEFAULT_PIN, puk=DEFAULT_PUK))
     return ExitCode.OK
+
+
+def _sealed_card(
+    persona: "Persona", protocol: "CardProtocol", atr: bytes | None, arguments: argparse.Namespace
+) -> "dict[str, dict[str, Value]]":
+    """The card with its signing application, signed by the test hierarchy."""
+    from cardapps.hierarchy import Hierarchy
+    from cardapps.sample_cards import sealed_card
+
+    from ..folders import sample_hierarchy_folder
+
+    keys = dict(_slot_and_algorithm(text) for text in arguments.key or ())
+    with Hierarchy.open(sample_hierarchy_folder()) as hierarchy:
+        return sealed_card(persona, protocol, hierarchy, keys=keys, extensions=not arguments.no_extensions, atr=atr)
 
 
 def _slot_and_algorithm(text: str) -> "tuple[Slot, KeyAlgorithm]":

@@ -1,8 +1,6 @@
 """`ecitizen trace`: another command, with a transcript of what it says to the card."""
 
 import argparse
-import os
-import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -85,6 +83,8 @@ def _destination(path: str | None) -> Iterator[Callable[[str], object]]:
     """Where the lines go; a file is for its owner's eyes only. Raise FileFailed if it can't be written."""
     from ecitizen.errors import FileFailed
 
+    from ..piv.files import for_the_owner
+
     if path is None:
         yield sys.stderr.write
         return
@@ -93,7 +93,7 @@ def _destination(path: str | None) -> Iterator[Callable[[str], object]]:
         return FileFailed(f"can't write {path}: {error.strerror or error}; choose another place")
 
     try:
-        file = open(path, "w", encoding="utf-8", opener=_for_the_owner)  # noqa: SIM115 - closed below
+        file = open(path, "w", encoding="utf-8", opener=for_the_owner)  # noqa: SIM115 - closed below
     except OSError as error:
         raise failed(error) from None
 
@@ -109,11 +109,3 @@ def _destination(path: str | None) -> Iterator[Callable[[str], object]]:
     finally:
         with suppress(OSError):  # all was flushed, so this says nothing new
             file.close()
-
-
-def _for_the_owner(path: str, flags: int) -> int:
-    descriptor = os.open(path, flags, 0o600)
-    # A file that was there before keeps its mode otherwise; a device or a pipe must keep it.
-    if hasattr(os, "fchmod") and stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.fchmod(descriptor, 0o600)
-    return descriptor

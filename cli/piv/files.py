@@ -4,6 +4,7 @@ import base64
 import binascii
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,7 +39,7 @@ def read_file(path: str, max_len: int = FILE_MAX_LEN) -> bytes:
 def write_secret_file(path: str, content: bytes) -> None:
     """Write a file that only its owner may read; raise FileFailed if that can't be done."""
     try:
-        with open(path, "wb", opener=_for_the_owner) as file:
+        with open(path, "wb", opener=for_the_owner) as file:
             file.write(content)
     except OSError as error:
         raise FileFailed(f"can't write {path}: {error.strerror or error}; choose another place") from None
@@ -64,8 +65,13 @@ def writable(path: str) -> Iterator[None]:
         raise
 
 
-def _for_the_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+def for_the_owner(path: str, flags: int) -> int:
+    """What `open` takes as its opener for a file that only its owner may read, also if it was there before."""
+    descriptor = os.open(path, flags, 0o600)
+    # A file that was there before keeps its mode otherwise; a device or a pipe must keep it.
+    if hasattr(os, "fchmod") and stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.fchmod(descriptor, 0o600)
+    return descriptor
 
 
 def pem(label: str, der: bytes) -> bytes:

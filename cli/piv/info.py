@@ -92,14 +92,14 @@ def show_info(arguments: argparse.Namespace) -> ExitCode:
     """Say what the signing card is: tries left, management key, and the key and certificate in each slot."""
     from ecitizen.jsonio import plain
 
-    from ..output import print_json
+    from ..output import print_json, printable
 
     with card(arguments) as session, selected(session) as piv:
         facts = _Look(piv).facts()
     if arguments.json:
         print_json({"schema_version": 1, **plain(facts)})
     else:
-        print("\n".join(_lines(facts, arguments.words)))
+        print("\n".join(map(printable, _lines(facts, arguments.words))))
     return ExitCode.PROBLEMS if facts.problems else ExitCode.OK
 
 
@@ -122,7 +122,7 @@ class _Look:
             version=".".join(map(str, version)) if version else None,
             serial=piv.serial(),
             guid=chuid.guid.hex().upper() if chuid else None,
-            expiration_date=f"{date[:4]}-{date[4:6]}-{date[6:]}" if date else None,
+            expiration_date=f"{date[:4]}-{date[4:6]}-{date[6:]}" if date.isdecimal() and len(date) == 8 else None,
             pin=piv.pin_state(),
             puk=piv.puk_state(),
             management_key=self._management_key(),

@@ -118,6 +118,7 @@ def _read(arguments: argparse.Namespace, secrets: "Secrets") -> ExitCode:
                     piv.verify_pin(pin, last_try=state.retries_left == 1)  # whoever was asked knows
                     content = piv.read_object(arguments.read)
             finally:
+                pin.wipe()
                 end_verification(session)
     if content is None:
         raise UsageError(f"the card has no object {arguments.read:X}; `ecitizen piv objects` lists what it has")

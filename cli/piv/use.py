@@ -119,19 +119,24 @@ def _signature(signer: "Signer", algorithm: "SignatureAlgorithm", path: str) -> 
 
 
 def _recipe(algorithm: "SignatureAlgorithm", arguments: argparse.Namespace) -> list[str]:
-    """Commands that check the signature with openssl and the certificate in the slot."""
+    """Commands that check the signature with openssl, and the public key that was given or else the certificate's."""
     import shlex
 
     from ecitizen.algorithms import SignatureScheme
 
     message, signature = shlex.quote(arguments.file), shlex.quote(arguments.out)
-    lines = [
-        f"ecitizen piv certificate {arguments.slot} --out certificate.pem",
-        "openssl x509 -in certificate.pem -pubkey -noout > public.pem",
-    ]
+    if arguments.public_key is not None:
+        public, lines = shlex.quote(arguments.public_key), []
+    else:
+        reader = f" --reader {shlex.quote(arguments.reader)}" if arguments.reader else ""
+        public = "public.pem"
+        lines = [
+            f"ecitizen piv certificate {arguments.slot}{reader} --out certificate.pem",
+            f"openssl x509 -in certificate.pem -pubkey -noout > {public}",
+        ]
     if algorithm.hash is None:
-        return [*lines, f"openssl pkeyutl -verify -pubin -inkey public.pem -rawin -in {message} -sigfile {signature}"]
+        return [*lines, f"openssl pkeyutl -verify -pubin -inkey {public} -rawin -in {message} -sigfile {signature}"]
     pss = ""
     if algorithm.scheme is SignatureScheme.RSA_PSS:
         pss = " -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest"
-    return [*lines, f"openssl dgst -{algorithm.hash} -verify public.pem{pss} -signature {signature} {message}"]
+    return [*lines, f"openssl dgst -{algorithm.hash} -verify {public}{pss} -signature {signature} {message}"]

@@ -1,7 +1,7 @@
 """What an application looks like from inside the card."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol
 
 from ..errors import ImageDamaged
@@ -28,7 +28,8 @@ class Selection(Protocol):
     def process(self, command: CommandApdu) -> ResponseApdu:
         """Answer a command with all there is to say; the card's operating system applies Le.
 
-        `command.cla` is 00 or 80 without channel bits, or another class as it came. Raise Refusal for an error.
+        `command.cla` is 00 or 80 without channel bits (04 or 84 if `Applet.secured`), or another class as it came.
+        Raise Refusal for an error.
         """
         ...
 
@@ -44,6 +45,10 @@ class Applet(ABC):
     """Keys of the memory without which there is no such applet; each holds bytes."""
     chaining: ClassVar[bool] = False
     """Whether it takes commands in chains (ISO/IEC 7816-4:2020, 5.4.1)."""
+    secured: ClassVar[bool] = False
+    """Whether it takes commands of GlobalPlatform's secure messaging: `cla` is then 04 or 84."""
+    neighbours: Sequence["Applet"] = ()
+    """All applets of the card, in their order; the card sets it."""
 
     def __init__(self, memory: Mapping[str, Value], protocol: CardProtocol) -> None:
         self.memory = memory
@@ -71,6 +76,10 @@ class Applet(ABC):
     def reopen(self, selection: Selection) -> Selection:  # noqa: ARG002 - for applets whose security status stays
         """The applet was selected on a channel where it was selected already."""
         return self.open()
+
+    def permits(self, applet: "Applet") -> bool:  # noqa: ARG002 - for the one that keeps the card's life cycle
+        """Tell whether `applet` may be selected; the first applet of a card is asked."""
+        return True
 
 
 def require(condition: AccessCondition) -> None:

@@ -26,6 +26,8 @@ from .applet import Applet, Refusal, Selection, ok
 
 CLA_PROPRIETARY = 0x80
 CLA_INVALID = 0xFF
+CLA_SECURED = 0x04
+"""GlobalPlatform's secure messaging on channels 0 to 3 (Card Specification 2.3.1, 11.1.4.1)."""
 P1_OPEN_CHANNEL = 0x00
 P1_CLOSE_CHANNEL = 0x80
 P2_GET_RESPONSE = frozenset({0x00, 0x01})
@@ -62,6 +64,8 @@ class Card:
         self.atr = atr
         self.protocol = protocol
         self.applets = tuple(applets)
+        for applet in self.applets:
+            applet.neighbours = self.applets
         self._channels: dict[int, _Channel] = {}
 
     def power_on(self) -> bytes:
@@ -105,14 +109,16 @@ class Card:
         if command.ins == Ins.GET_RESPONSE and cla in {0x00, CLA_PROPRIETARY}:
             return self._get_response(channel, command)
         channel.waiting = ResponseApdu(b"", StatusWord.NO_ERROR)
-        if cla == 0x00 and command.ins == Ins.MANAGE_CHANNEL:
+        secured = 0 if command.cla & CLA_FURTHER else command.cla & CLA_SECURED
+        if cla == 0x00 and not secured and command.ins == Ins.MANAGE_CHANNEL:
             return self._manage_channel(channel, command)
-        if cla == 0x00 and command.ins == Ins.SELECT and command.p1 == P1_SELECT_BY_DF_NAME:
+        if cla == 0x00 and not secured and command.ins == Ins.SELECT and command.p1 == P1_SELECT_BY_DF_NAME:
             return self._respond(channel, command, self._select(channel, command))
         if channel.selection is None:
             raise Refusal(StatusWord.INSTRUCTION_NOT_SUPPORTED)
         if begun is not None:
             command = _joined(begun, command, channel.applet)
+        cla |= secured
         plain = CommandApdu(cla, command.ins, command.p1, command.p2, command.data, command.ne, command.extended)
         return self._respond(channel, command, channel.selection.process(plain))
 
@@ -127,7 +133,9 @@ class Card:
         channel = self._channels.get(logical_channel(command.cla))
         if channel is None:
             raise Refusal(StatusWord.LOGICAL_CHANNEL_NOT_SUPPORTED)
-        if command.cla & (0x20 if command.cla & CLA_FURTHER else 0x0C):
+        secured = command.cla & (0x20 if command.cla & CLA_FURTHER else 0x0C)
+        taken = secured == CLA_SECURED and channel.applet is not None and channel.applet.secured
+        if secured and not taken:
             raise Refusal(StatusWord.SECURE_MESSAGING_NOT_SUPPORTED)
         return channel
 
@@ -169,7 +177,7 @@ class Card:
         if command.p2 & 0xF0:
             raise Refusal(StatusWord.INCORRECT_PARAMETERS_P1_P2)
         found = self._find(command.data, command.p2 & 0x03, channel.applet)
-        if found is None:  # and what was selected stays selected
+        if found is None or not self.applets[0].permits(found):  # and what was selected stays selected
             raise Refusal(StatusWord.FILE_OR_APPLICATION_NOT_FOUND)
         channel.select(found)
         unwanted = command.p2 & P2_NO_RESPONSE == P2_NO_RESPONSE

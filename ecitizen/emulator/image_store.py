@@ -148,7 +148,7 @@ class ImageStore:
         memory = _decoded_sections(raw, self._path)
         if replayed or version < VERSION:
             self._write_snapshot(memory, MAX_FILE_LEN)
-        elif lines:
+        else:  # also an empty one, which the power left between its creation and its first line
             with _file_errors("remove", self._journal_path):
                 self._disk.remove(self._journal_path)
         with suppress(OSError):  # left by a power cut; the next snapshot would remove it too

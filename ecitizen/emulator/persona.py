@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum, unique
 
 from ..entry_points import entry_points
 from ..errors import ConfigError, UsageError
@@ -10,6 +11,21 @@ from ..model import ApplicationRecord
 
 GROUP_PERSONAS = "ecitizen.personas"
 """Entry points of callables without arguments that give Personas."""
+
+
+@unique
+class Condition(StrEnum):
+    """What a holder's card is when it is verified, for whoever makes it."""
+
+    GENUINE = "genuine"
+    ALTERED = "altered"
+    CLONED = "cloned"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+    """Its own date says so; nothing else is wrong."""
+    UNTRUSTED = "untrusted"
+    SUSPENDED = "suspended"
+    INCOMPLETE = "incomplete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +40,7 @@ class Persona:
     """Eight bytes."""
     applications: Mapping[str, ApplicationRecord]
     """What each application on the card says; an application that is not here is not on the card."""
+    condition: Condition = Condition.GENUINE
 
 
 def installed_personas() -> dict[str, Persona]:

@@ -521,3 +521,13 @@ def test_the_progress_bar_is_for_terminals_only(image: MakeImage, monkeypatch: p
 )
 def test_dates_are_shown_in_both_eras_as_far_as_they_are_known(raw: str, text: str) -> None:
     assert output.show_date(CardDate.parse(raw), of_locale({})) == text
+
+
+def test_what_a_card_says_does_not_steer_the_terminal() -> None:
+    from cli.language import asked_for
+    from cli.output import show
+    from ecitizen.model import BilingualText
+
+    assert show("a\x1b[2Jb\r\n", asked_for("en")) == "a\\x1b[2Jb\\r\\n"
+    assert show(BilingualText("ชื่อ", "na\x9bme"), asked_for("en")) == "na\\x9bme"
+    assert show("นาง วนิดา รักษ์แผ่นดิน", asked_for("th")) == "นาง วนิดา รักษ์แผ่นดิน"

@@ -29,7 +29,7 @@ LIMIT = 20.0
 
 FIELDS = ["health_insurance.main_scheme", "health_insurance.main_hospital"]
 CASES: list[tuple[list[str], list[str]]] = [
-    (["ca"], ["card"]),
+    (["car"], ["card"]),
     (["card", "re"], ["read"]),
     (["card", "read", "--no"], ["--no-photo"]),
     (["card", "read", "--app", "civ"], ["civil_servant"]),

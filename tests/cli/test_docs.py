@@ -449,7 +449,7 @@ def test_a_package_of_ones_own_brings_a_persona_and_an_application(tmp_path: Pat
     (info / "entry_points.txt").write_text("\n".join(groups))
 
     def ecitizen(*arguments: str) -> str:
-        environment = {"PYTHONPATH": f"{tmp_path}:{ROOT}", "PYTHONUTF8": "1"}
+        environment = {"PYTHONPATH": f"{tmp_path}:{ROOT}", "PYTHONUTF8": "1", "XDG_STATE_HOME": str(tmp_path)}
         command = [sys.executable, "-m", "cli", *arguments]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

@@ -1,6 +1,7 @@
 """`ecitizen piv`: every command as its user calls it, on a card with and without extensions; openssl is the judge."""
 
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -75,10 +76,11 @@ def openssl(*arguments: str) -> str:
 
 
 def follow(recipe: str) -> None:
-    """Run the openssl commands that `piv sign` tells."""
+    """Run the commands that `piv sign` tells, as somebody who copies them."""
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     for line in recipe.splitlines():
-        if line.startswith("  openssl"):
-            subprocess.run(["sh", "-c", line], check=True, capture_output=True)
+        if line.startswith(("  openssl", "  ecitizen")):
+            subprocess.run(["sh", "-c", line], check=True, capture_output=True, env={**os.environ, "PATH": path})
 
 
 def error(done: Outcome) -> tuple[int, str]:
@@ -132,6 +134,17 @@ def test_a_damaged_certificate_loses_nothing_else(piv: Piv, tmp_path: Path) -> N
     assert "! piv.9C.certificate: " in piv("info").out
 
 
+def test_what_a_card_says_does_not_steer_the_terminal(piv: Piv, give: Give, tmp_path: Path) -> None:
+    subject = r"CN=Somchai \1B[2J\0A9C Signature: สมชาย"
+    assert piv("certificate", "9A", "--self-signed", "--subject", subject, "--pin-fd", give(PIN)).code == 0
+    (tmp_path / "chuid").write_bytes(b"\x34\x10" + bytes(16) + b"\x35\x08\x1b[2J\n123")
+    assert piv("objects", "--write", "chuid", "chuid").code == 0
+    shown = piv("info").out
+    assert "\n  Holder: CN=Somchai \\x1b[2J\\n9C Signature: สมชาย\n" in shown
+    assert "\nValid until: –\n" in shown
+    assert piv("info", "--json").json()["expiration_date"] is None
+
+
 # sign, decrypt
 
 
@@ -155,7 +168,6 @@ def test_openssl_verifies_a_signature_as_it_is_told(
     value = signed.json()
     assert (value["algorithm"], value["hash"]) == used
     assert value["bytes"] == len((tmp_path / "a signature").read_bytes())
-    assert piv("certificate", slot, "--out", "certificate.pem").code == 0
     follow(signed.err)
     (tmp_path / "a letter").write_text("to somebody else")
     with pytest.raises(subprocess.CalledProcessError):
@@ -169,10 +181,20 @@ def test_ed25519_signs_the_file_itself(run: Run, piv: Piv, give: Give, tmp_path:
     signed = piv("sign", "82", "m", "--out", "s", "--pin-fd", give(PIN))
     assert signed.code == 0
     assert "pkeyutl -verify" in signed.err
-    assert piv("certificate", "82", "--out", "certificate.pem").code == 0
     follow(signed.err)
     (tmp_path / "m").write_bytes(bytes(1 << 16))
     assert error(piv("sign", "82", "m", "--out", "s", "--pin-fd", give(PIN), "--json")) == (2, "usage")
+
+
+def test_a_key_without_certificate_is_checked_with_the_public_key_that_was_given(
+    plain: Piv, give: Give, tmp_path: Path
+) -> None:
+    (tmp_path / "m").write_text("x")
+    assert plain("generate", "83", "p256", "--out", "its key.pem", "--management-key-default").code == 0
+    signed = plain("sign", "83", "m", "--out", "s", "--public-key", "its key.pem", "--pin-fd", give(PIN))
+    assert signed.code == 0
+    assert "certificate" not in signed.err
+    follow(signed.err)
 
 
 def test_the_card_authentication_key_needs_no_pin(piv: Piv, tmp_path: Path) -> None:
@@ -229,6 +251,7 @@ def test_what_openssl_encrypts_the_card_decrypts(oaep: str | None, piv: Piv, giv
     padding = ["-pkeyopt", "rsa_padding_mode:oaep", "-pkeyopt", f"rsa_oaep_md:{oaep}"] if oaep else []
     openssl("pkeyutl", "-encrypt", "-certin", "-inkey", "c.pem", "-in", "plain", "-out", "cipher", *padding)
     options = ["--oaep", oaep] if oaep else []
+    (tmp_path / "out").touch(mode=0o644)  # what was there before, anybody could read
     done = piv("decrypt", "9D", "cipher", "--out", "out", *options, "--pin-fd", give(PIN), "--json")
     assert (done.code, done.json()["bytes"]) == (0, 8)
     assert (tmp_path / "out").read_bytes() == b"a secret"
@@ -364,7 +387,6 @@ def test_key_and_certificate_come_from_one_file(piv: Piv, both: bytes, give: Giv
     assert "both.pem" in done.err
     (tmp_path / "m").write_text("x")
     signed = piv("sign", "85", "m", "--out", "s", "--pin-fd", give(PIN))
-    piv("certificate", "85", "--out", "certificate.pem")
     follow(signed.err)
     slot = next(slot for slot in piv("info", "--json").json()["slots"] if slot["slot"] == "85")
     assert slot["origin"] == "imported"

@@ -182,7 +182,10 @@ class PivMachine(RuleBasedStateMachine):
     def unblock(self, puk: bytes, new: bytes, rightly: bool) -> None:
         model = self.model
         puk = model.puk.value if rightly else puk
-        self.expect(model.replace(model.puk, model.pin, puk, new), "002C0080", puk + new)
+        sw = model.replace(model.puk, model.pin, puk, new)
+        if sw not in {OK, BLOCKED, MALFORMED}:
+            model.forget_pin()
+        self.expect(sw, "002C0080", puk + new)
 
     @rule(pin=st.integers(1, 4), puk=st.integers(1, 4))
     def set_retries(self, pin: int, puk: int) -> None:

@@ -282,7 +282,7 @@ def test_every_persona_reads_back_as_its_records(name: str, protocol: CardProtoc
 
 def test_there_is_a_persona_for_everything_that_the_issue_names() -> None:
     assert {"somchai", "wanida"} <= installed_personas().keys()
-    assert len(installed_personas()) == len(persona_names()) == 14
+    assert len(installed_personas()) == len(persona_names()) == 20
 
 
 def test_only_what_was_asked_for_comes_out() -> None:

@@ -31,6 +31,7 @@ from tests.interop.signing_card import CardKind, Programs
 
 DEBIAN_PACKAGE = {
     "certutil": "libnss3-tools",
+    "libsofthsm2.so": "softhsm2",
     "modutil": "libnss3-tools",
     "opensc-pkcs11.so": "opensc-pkcs11",
     "opensc-tool": "opensc",
@@ -39,6 +40,7 @@ DEBIAN_PACKAGE = {
     "pkcs11.so": "libengine-pkcs11-openssl",
     "pkcs15-tool": "opensc",
     "scriptor": "pcsc-tools",
+    "softhsm2-util": "softhsm2",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
     "sshd": "openssh-server",

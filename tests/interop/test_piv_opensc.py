@@ -2,12 +2,13 @@
 
 import gzip
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from ecitizen.emulator.card import Card
 from tests.interop.signing_card import (
@@ -162,6 +163,16 @@ def test_a_card_makes_an_rsa_key(card: CardKind, programs: Programs) -> None:
     after = public_key_on_card(programs)
     assert set(before) == {0x86}
     assert (len(after[0x81]), after[0x82]) == (256, bytes.fromhex("010001"))
+
+
+def test_a_retired_key_is_seen_wherever_our_driver_put_it(card: CardKind, programs: Programs) -> None:
+    def piv(*arguments: str, stdin: str = "") -> None:
+        programs.run(sys.executable, "-m", "cli", "piv", *arguments, "--reader", "Virtual", stdin=stdin)
+
+    piv("generate", "89", "p256", "--out", "89.pub")
+    piv("certificate", "89", "--self-signed", "--subject", "CN=retired", "--pin-fd", "0", stdin=f"{PIN}\n")
+    assert "Ref:0x89" in programs.run("pkcs15-tool", "--list-keys", "--short")
+    assert programs.loaded_public_key("12") == load_pem_public_key(programs.read("89.pub"))
 
 
 def test_nobody_writes_without_the_management_key(card: CardKind, programs: Programs) -> None:

@@ -85,7 +85,7 @@ def jpeg_segments(data: bytes) -> list[tuple[int, int, bytes]]:
 
 def test_all_kinds_of_holder_are_there() -> None:
     assert sorted([*LOOKS, "kla"]) == NAMES
-    assert len(NAMES) == 14
+    assert len(NAMES) == 20
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -155,7 +155,8 @@ def test_dates(name: str) -> None:
     assert bool(dates) == (name != "kla")
     if name != "kla":
         record = citizen(name)
-        assert record["birth_date"] < record["issue_date"] < TODAY.raw < record["expiry_date"]
+        assert record["birth_date"] < record["issue_date"] < TODAY.raw
+        assert (TODAY.raw < record["expiry_date"]) == (name != "expired")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -220,6 +221,13 @@ def test_peculiarities_of_text() -> None:
     assert len(on_card(citizen("vichai")["address"])) <= 150
 
 
+def test_each_card_that_is_not_genuine_is_named_after_what_it_is() -> None:
+    conditions = {name: data["condition"] for name, data in DATA.items() if "condition" in data}
+    named = ("altered", "cloned", "expired", "revoked", "suspended", "untrusted")
+    assert conditions == {"kla": "incomplete"} | {name: name for name in named}
+    assert DATA["suspended"]["civil_servant"]["status"] == "active"  # the card itself can't know
+
+
 def test_half_personalised_card() -> None:
     written = {key for key, value in citizen("kla").items() if value is not None}
     assert written == {"layout_version", "cid", "name_th"}
@@ -280,5 +288,5 @@ def test_chai_has_spaces_at_every_chunk_edge(first: int) -> None:
 
 def test_package_data_is_small() -> None:
     sizes = [len(entry.read_bytes()) for entry in FOLDER.iterdir() if entry.name.endswith((".json", ".jpg"))]
-    assert len(sizes) == 27
-    assert sum(sizes) < 150_000
+    assert len(sizes) == 39
+    assert sum(sizes) < 200_000

@@ -111,13 +111,13 @@ def test_an_application_without_its_memory_is_damage(
 @pytest.mark.parametrize("protocol", CardProtocol)
 def test_more_blocks_than_there_are_short_identifiers_are_damage(protocol: CardProtocol) -> None:
     sections = sections_for(find_persona("somchai"), protocol)
-    sections["citizen_id"] |= {f"block{number}": b"0003" for number in range(1, 30)}
+    sections["citizen_id"] |= {f"block{number}": b"0003" for number in range(1, 27)}
     card = card_from_image(CardImage.in_memory(sections))
     card.power_on()
     card.transmit(bytes.fromhex("00A4040008A000000054480001"))
-    for fid in range(1, 31):
+    for fid in range(1, 28):
         assert card.transmit(bytes((0x00, 0xA4, 0x00, 0x00, 0x02, 0x01, fid, 0x00)))[-2] in {0x90, 0x61, 0x6A}
-    sections["citizen_id"]["block30"] = b"0003"
+    sections["citizen_id"]["block27"] = b"0003"
     with pytest.raises(ImageDamaged, match="citizen_id"):
         card_from_image(CardImage.in_memory(sections))
 

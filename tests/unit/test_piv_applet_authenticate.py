@@ -179,6 +179,7 @@ def test_a_challenge_is_answered_once(ask: Callable[[Hand], bytes]) -> None:
         SELECT,
         "0087119A047C02820000",
         "0087039B00",
+        "8087039B047C02810000",  # a class that PIV does not have
         "0087089B047C02810000",
         "0087039B047C02810000",
         "0087039B047C02800000",

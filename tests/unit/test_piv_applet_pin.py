@@ -74,13 +74,14 @@ def test_a_pin_has_six_to_eight_digits(pin: str) -> None:
 def test_an_empty_pin_is_a_wrong_pin() -> None:
     """Software that blocks a PIN on purpose sends it, yubikit for one."""
     Hand().talk(f"0020008008{EMPTY} > 63C2 \n 002C008010{EMPTY}{EMPTY} > 63C2 \n 0024008010{EMPTY}{PIN_12} > 63C1")
+    Hand({"pin": b"\xff" * 8}).talk(f"0020008008{EMPTY} > 63C2 \n 0024008010{EMPTY}{PIN_12} > 63C1")
 
 
 @pytest.mark.parametrize(
     ("command", "sw"),
     [
-        ("0020008007313233343536FF", "6700"),
-        ("0020008009313233343536FFFFFF", "6700"),
+        ("0020008007313233343536FF", "6A80"),
+        ("0020008009313233343536FFFFFF", "6A80"),
         ("0020018008313233343536FFFF", "6A86"),
         ("0020FE80", "6A86"),
         ("0020FF8008313233343536FFFF", "6A80"),
@@ -89,14 +90,14 @@ def test_an_empty_pin_is_a_wrong_pin() -> None:
         ("0020008108" + PUK, "6A88"),  # the PUK is not verified
         ("0020009608" + PUK, "6A88"),  # fingerprints
         ("0020FF81", "6A88"),
-        ("0024008008" + PIN_12, "6700"),
-        ("002400800F" + PIN_12 + PIN_65[:14], "6700"),
-        ("00240080", "6700"),
+        ("0024008008" + PIN_12, "6A80"),
+        ("002400800F" + PIN_12 + PIN_65[:14], "6A80"),
+        ("00240080", "6A80"),
         ("0024018010" + PIN_12 + PIN_65, "6A86"),
         ("0024000010" + PIN_12 + PIN_65, "6A88"),
         ("0024009B10" + PIN_12 + PIN_65, "6A88"),
-        ("002C008008" + PUK, "6700"),
-        ("002C008011" + PUK + PIN_65 + "FF", "6700"),
+        ("002C008008" + PUK, "6A80"),
+        ("002C008011" + PUK + PIN_65 + "FF", "6A80"),
         ("002C018010" + PUK + PIN_65, "6A86"),
         ("002C008110" + PUK + PUK, "6A88"),
         ("002C000010" + PUK + PIN_65, "6A88"),
@@ -146,10 +147,17 @@ def test_change_the_puk() -> None:
     assert hand.contents() == memory()
 
 
-def test_a_wrong_puk_says_nothing_about_the_pin() -> None:
+def test_a_wrong_puk_ends_the_verification_of_a_pin_that_it_was_to_replace() -> None:
+    """SP 800-73-5 part 2, 3.2.3: with 63CX the security status of the PIN becomes FALSE; its tries stay."""
     hand = Hand()
-    hand.talk(f"{VERIFY} > 9000 \n 0024008110{PUK_OTHER}{PUK} > 63C2 \n 002C008010{PUK_OTHER}{PIN_65} > 63C1")
-    hand.talk(f"{PIN_STATE} > 9000")
+    hand.talk(f"{VERIFY} > 9000 \n 0024008110{PUK_OTHER}{PUK} > 63C2 \n {PIN_STATE} > 9000")
+    hand.talk(f"002C008010{PUK_OTHER}{PIN_65} > 63C1 \n {PIN_STATE} > 63C3")
+    hand.talk(f"{WRONG_PIN} > 63C2 \n 002C008010{PUK_OTHER}{PIN_65} > 63C0 \n {PIN_STATE} > 63C2")
+
+
+def test_a_malformed_or_blocked_puk_leaves_the_verification_as_it_was() -> None:
+    Hand().talk(f"{VERIFY} > 9000 \n 002C008010 3132333435FFFFFF {PIN_65} > 6A80 \n {PIN_STATE} > 9000")
+    Hand({"puk_tries": 0}).talk(f"{VERIFY} > 9000 \n 002C008010{PUK}{PIN_65} > 6983 \n {PIN_STATE} > 9000")
 
 
 def test_unblock_with_the_puk() -> None:

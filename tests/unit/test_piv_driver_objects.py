@@ -177,6 +177,35 @@ def test_damaged_certificates(content: bytes) -> None:
         certificate_in(content)
 
 
+RETIRED_WRITTEN = f"{PUT} 12 5C 03 5F C1 0F 53 0B 70 04 30 02 01 00 71 01 00 FE 00\n< 90 00"
+HISTORY_ASKED = "> 00 CB 3F FF 05 5C 03 5F C1 0C 00"
+
+
+@pytest.mark.parametrize(
+    ("told", "written"),
+    [
+        ("6A 82", "C1 01 03 C2 01 00 FE 00"),
+        ("53 08 C1 01 01 C2 01 02 FE 00 90 00", "C1 01 03 C2 01 02 FE 00"),
+        ("53 03 C1 7F 01 90 00", "C1 01 03 C2 01 00 FE 00"),
+        ("53 08 C1 01 03 C2 01 00 FE 00 90 00", None),
+        ("53 08 C1 01 14 C2 01 00 FE 00 90 00", None),
+        ("6A 86", None),
+    ],
+    ids=["none", "less", "damaged", "as-many", "more", "no-such-object"],
+)
+def test_with_the_certificate_of_a_retired_key_the_history_counts_it(told: str, written: str | None) -> None:
+    """OpenSC, for one, looks for as many retired keys as the key history says."""
+    update = f"\n{PUT} 0F 5C 03 5F C1 0C 53 08 {written}\n< 90 00" if written else ""
+    with playing(f"{RETIRED_WRITTEN}\n{HISTORY_ASKED}\n< {told}{update}") as piv:
+        piv.write_certificate(Slot.RETIRED_3, bytes.fromhex("30020100"))
+
+
+def test_a_card_that_keeps_no_history_has_the_certificate_all_the_same() -> None:
+    refused = f"{PUT} 0F 5C 03 5F C1 0C 53 08 C1 01 03 C2 01 00 FE 00\n< 6A 82"
+    with playing(f"{RETIRED_WRITTEN}\n{HISTORY_ASKED}\n< 6A 82\n{refused}") as piv:
+        piv.write_certificate(Slot.RETIRED_3, bytes.fromhex("30020100"))
+
+
 def test_the_certificate_of_a_slot() -> None:
     with playing("> 00 CB 3F FF 05 5C 03 5F C1 0D 00\n< 53 08 70 06 300430020500 90 00\n" + f"{GET}\n< 6A 82") as piv:
         assert piv.certificate(Slot.RETIRED_1) == DER

@@ -288,6 +288,11 @@ def test_attestation() -> None:
             piv.attest(Slot.AUTHENTICATION)
     with playing("> 00 F9 9A 00 00\n< 6D 00") as piv, pytest.raises(NotSupported):
         piv.attest(Slot.AUTHENTICATION)
+    for sw in ("6A 80", "6A 88"):  # an imported key, or none
+        with playing(f"> 00 F9 9A 00 00\n< {sw}") as piv, pytest.raises(StatusError, match="made on this card"):
+            piv.attest(Slot.AUTHENTICATION)
+    with playing("> 00 F9 9A 00 00\n< 69 85") as piv, pytest.raises(StatusError, match="conditions of use"):
+        piv.attest(Slot.AUTHENTICATION)
 
 
 def test_general_authenticate() -> None:

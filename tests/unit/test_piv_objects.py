@@ -81,10 +81,10 @@ def packed_object(packed: bytes) -> bytes:
         (h("70053003020105 71020001"), "does not know"),
         (h("70053003020105 7100"), "does not know"),
         (h("70053003020105 710101"), "damaged"),
-        (packed_object(gzip.compress(DER)[:-9]), "cut off|damaged"),
-        (packed_object(gzip.compress(DER)[:12]), "cut off|damaged"),
-        (packed_object(gzip.compress(bytes(CERTIFICATE_MAX_LEN + 1))), "too long"),
-        (packed_object(gzip.compress(bytes(50_000_000))), "too long"),
+        (packed_object(gzip.compress(DER, mtime=0)[:-9]), "cut off|damaged"),
+        (packed_object(gzip.compress(DER, mtime=0)[:12]), "cut off|damaged"),
+        (packed_object(gzip.compress(bytes(CERTIFICATE_MAX_LEN + 1), mtime=0)), "too long"),
+        (packed_object(gzip.compress(bytes(50_000_000), mtime=0)), "too long"),
     ],
 )
 def test_certificate_objects_that_are_none(content: bytes, said: str) -> None:
@@ -94,7 +94,7 @@ def test_certificate_objects_that_are_none(content: bytes, said: str) -> None:
 
 def test_the_longest_certificate_that_is_unpacked() -> None:
     longest = bytes(CERTIFICATE_MAX_LEN)
-    assert CertificateObject.parse(packed_object(gzip.compress(longest))).certificate == longest
+    assert CertificateObject.parse(packed_object(gzip.compress(longest, mtime=0))).certificate == longest
 
 
 # --- CHUID ---
@@ -176,6 +176,10 @@ def test_key_history() -> None:
     assert KeyHistory(2, 1, "http://x").encode() == h("C10102 C20101 F308687474703A2F2F78 FE00")
     assert KeyHistory.parse(h("C10102 C20101 F308687474703A2F2F78 FE00")) == KeyHistory(2, 1, "http://x")
     assert KeyHistory.parse(b"") == KeyHistory.parse(h("C100C200")) == KeyHistory()
+    assert KeyHistory.parse(h("C101FF F304687474E9")) == KeyHistory(0xFF, 0, "htt")
+    for history in (KeyHistory(on_card=256), KeyHistory(off_card=-1), KeyHistory(url="http://ก")):
+        with pytest.raises(EncodeError):
+            history.encode()
 
 
 def test_printed_information() -> None:

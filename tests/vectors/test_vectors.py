@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cardapps import thai_record
+from cardapps import seal_files, thai_record
 from cardapps.card_admin import layout as card_admin
 from cardapps.citizen_id import layout as citizen_id
 from cardapps.civil_servant import layout as civil_servant
@@ -30,6 +30,7 @@ MODULES = {
     "citizen_id": citizen_id,
     "civil_servant": civil_servant,
     "health_insurance": health_insurance,
+    "seal_files": seal_files,
     "thai_record": thai_record,
 }
 

@@ -101,6 +101,18 @@ LOOKS: Mapping[str, Look] = MappingProxyType(
         "chai": Look(Hair.TOUSLED, Dress.SUIT, "#29384f", "#1f1b1c", "#e3b58b", brow=2.8, smile=2.8),
         "vichai": Look(Hair.SWEPT, Dress.SUIT, "#6a5f58", "#a3a09e", "#dfb187", jaw=1.06, brow=3.0, years=2, smile=2.4),
         "malee": Look(Hair.BUN, Dress.BLOUSE, "#d98a9b", "#b3aeab", "#e2b48c", lashes=True, glasses="#8d7448", years=2),
+        "altered": Look(Hair.SWEPT, Dress.POLO, "#7a4b8c", "#1f1a19", "#e0b080", jaw=0.98, brow=3.4, smile=1.6),
+        "cloned": Look(
+            Hair.LONG, Dress.BLOUSE, "#5aa7a0", "#3a2a24", "#efc49c", "#b8585a", 1.0, lashes=True, smile=2.0
+        ),
+        "revoked": Look(Hair.TOUSLED, Dress.SHIRT, "#b8d4f0", "#2a2422", "#d8a678", glasses="#22303c", smile=1.2),
+        "expired": Look(
+            Hair.PERM, Dress.JACKET, "#8f2f3f", "#a8a29e", "#e6ba90", lashes=True, glasses="#6a4a2a", years=1
+        ),
+        "untrusted": Look(
+            Hair.RECEDING, Dress.SUIT, "#1c1c20", "#4a4038", "#d2a074", moustache=True, brow=3.6, years=1
+        ),
+        "suspended": Look(Hair.SIDE_PART, Dress.UNIFORM, "#b59a63", "#2b2320", "#ddb084", moustache=True, smile=1.4),
     }
 )
 """Each persona with a portrait, by name; the half-personalised card has none."""
