@@ -86,7 +86,7 @@ class Bare:
         for certificate, issuer in self.links:
             certificate.verify_directly_issued_by(issuer)
         for crl, issuer in self.lists:
-            assert crl.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
+            assert crl.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]  # an authority's key signs
         for sealed in self.seals:
             check_signature(sealed)
         for data in self.data:

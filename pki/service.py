@@ -228,7 +228,7 @@ async def _serve(
     asked_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):
+        with suppress(NotImplementedError):  # Windows: Ctrl-C still ends it, as KeyboardInterrupt
             loop.add_signal_handler(number, asked_to_stop.set)
     chosen = await service.start(host, port)
     if ready is not None:

@@ -215,10 +215,10 @@ class _RecordedSigner:
         self.algorithms = signature_algorithms(self.key_algorithm)
         self._signatures = signatures
 
-    def sign(self, message: bytes, algorithm: SignatureAlgorithm) -> bytes:  # noqa: ARG002
+    def sign(self, message: bytes, algorithm: SignatureAlgorithm) -> bytes:  # noqa: ARG002 - what was signed is in the transcript
         return next(self._signatures)
 
-    def sign_digest(self, digest: bytes, algorithm: SignatureAlgorithm) -> bytes:  # noqa: ARG002
+    def sign_digest(self, digest: bytes, algorithm: SignatureAlgorithm) -> bytes:  # noqa: ARG002 - what was signed is in the transcript
         return next(self._signatures)
 
 

@@ -53,8 +53,8 @@ def _conduct(arguments: argparse.Namespace) -> ExitCode:
     from pki.plan import ROOT, Plan
     from pki.transcript import TranscriptFile
 
+    from ..files import read_file
     from ..output import talk
-    from ..piv.files import read_file
 
     _ = arguments.words.translate
     script = read_file(arguments.script).decode("utf-8", "replace")
@@ -85,7 +85,7 @@ def _conduct(arguments: argparse.Namespace) -> ExitCode:
 def _write_share(path: Path, share: "Share") -> None:
     from ecitizen.errors import FileFailed
 
-    from ..piv.files import write_secret_file
+    from ..files import write_secret_file
 
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -118,7 +118,7 @@ def _sign(arguments: argparse.Namespace) -> ExitCode:
 def _read(path: Path) -> str:
     from pki.transcript import TRANSCRIPT_MAX_LEN
 
-    from ..piv.files import read_file
+    from ..files import read_file
 
     return read_file(str(path), TRANSCRIPT_MAX_LEN).decode("utf-8", "replace")
 

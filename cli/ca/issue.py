@@ -35,9 +35,9 @@ def issue(arguments: argparse.Namespace) -> ExitCode:
     from pki.pem import der_from, pem
     from pki.requests import request_public_key
 
+    from ..files import read_file, writable
     from ..output import print_json, talk
     from ..photo import write_file
-    from ..piv.files import read_file, writable
 
     [csr, *_more] = der_from(read_file(arguments.csr), "CERTIFICATE REQUEST")
     person = _person(arguments.person) if arguments.person else {}
@@ -66,7 +66,7 @@ def _person(path: str) -> "dict[str, Any]":
     """Whom a certificate is about. Raise UsageError, without quoting it, for a file of another form."""
     from ecitizen.errors import UsageError
 
-    from ..piv.files import read_file
+    from ..files import read_file
 
     try:
         data = json.loads(read_file(path, 1 << 16))

@@ -50,8 +50,8 @@ def make(arguments: argparse.Namespace) -> ExitCode:
     from pki.hierarchy import FolderActs, Hierarchy, create, new_folder
     from pki.plan import ROOT, Plan, standard_plan
 
+    from ..files import read_file
     from ..output import print_json, talk
-    from ..piv.files import read_file
 
     script = read_file(arguments.plan).decode("utf-8", "replace") if arguments.plan else standard_plan()
     plan = Plan.parse(script, base_uri=arguments.base_uri)

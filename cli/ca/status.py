@@ -150,7 +150,7 @@ def _named(arguments: argparse.Namespace, store: "Store") -> tuple[str, int]:
     from pki.errors import NotIssued
     from pki.pem import der_from
 
-    from ..piv.files import read_file
+    from ..files import read_file
 
     [der, *_] = der_from(read_file(arguments.certificate), "CERTIFICATE")
     serial = load_certificate(der).serial_number

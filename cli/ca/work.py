@@ -106,7 +106,7 @@ def _passphrase_by_shares(arguments: argparse.Namespace) -> "KeyBytes | None":
     from ecitizen.secret import KeyBytes
     from pki.shares import Share, combine
 
-    from ..piv.files import read_file
+    from ..files import read_file
 
     paths = getattr(arguments, "share", None)
     if not paths:

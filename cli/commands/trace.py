@@ -83,7 +83,7 @@ def _destination(path: str | None) -> Iterator[Callable[[str], object]]:
     """Where the lines go; a file is for its owner's eyes only. Raise FileFailed if it can't be written."""
     from ecitizen.errors import FileFailed
 
-    from ..piv.files import for_the_owner
+    from ..files import for_the_owner
 
     if path is None:
         yield sys.stderr.write

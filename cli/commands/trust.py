@@ -168,7 +168,7 @@ def _directory(arguments: argparse.Namespace) -> str:
 def _certificates(path: str) -> list[bytes]:
     from pki.pem import der_from
 
-    from ..piv.files import read_file
+    from ..files import read_file
 
     return der_from(read_file(path), "CERTIFICATE")
 
@@ -176,7 +176,7 @@ def _certificates(path: str) -> list[bytes]:
 def _revocation_data(paths: list[str], label: str) -> list[bytes]:
     from pki.pem import der_from
 
-    from ..piv.files import read_file
+    from ..files import read_file
 
     return [der for path in paths for der in der_from(read_file(path, REVOCATION_FILE_MAX_LEN), label)]
 

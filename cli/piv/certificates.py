@@ -71,15 +71,16 @@ def work_with_certificate(arguments: argparse.Namespace) -> ExitCode:
 
 def _show(session: "CardSession", arguments: argparse.Namespace) -> ExitCode:
     from ecitizen.jsonio import plain
+    from pki.pem import pem
 
+    from ..files import LABEL_CERTIFICATE
     from ..output import print_json, talk
     from ..photo import write_file
-    from .files import LABEL_CERTIFICATE, pem
     from .info import certificate_facts
 
     _ = arguments.words.translate
     der = _certificate(session, arguments)
-    text = pem(LABEL_CERTIFICATE, der)
+    text = pem(der, LABEL_CERTIFICATE)
     if arguments.out is not None:
         write_file(arguments.out, text)
         talk(_("The certificate was saved as {path}.").format(path=arguments.out))
@@ -104,7 +105,7 @@ def _certificate(session: "CardSession", arguments: argparse.Namespace) -> bytes
 def _load(session: "CardSession", secrets: "Secrets", arguments: argparse.Namespace) -> ExitCode:
     from ecitizen.errors import UsageError
 
-    from .files import certificate_in, read_file
+    from ..files import certificate_in, read_file
 
     _ = arguments.words.translate
     der = certificate_in(read_file(arguments.load), arguments.load)
@@ -124,17 +125,18 @@ def _delete(session: "CardSession", secrets: "Secrets", arguments: argparse.Name
 
 
 def _request(session: "CardSession", secrets: "Secrets", arguments: argparse.Namespace) -> ExitCode:
+    from pki.pem import pem
     from pki.requests import certification_request
 
+    from ..files import LABEL_CERTIFICATE_REQUEST
     from ..photo import write_file
-    from .files import LABEL_CERTIFICATE_REQUEST, pem
 
     _ = arguments.words.translate
     subject = _subject(session, arguments)
     with using_key(session, secrets, arguments) as (piv, public_key):
         signer = piv.signer(arguments.slot, secrets.pin, public_key=public_key)
         request = certification_request(signer, subject)
-    write_file(arguments.request, pem(LABEL_CERTIFICATE_REQUEST, request))
+    write_file(arguments.request, pem(request, LABEL_CERTIFICATE_REQUEST))
     return _told(
         arguments, _("The request was saved. Have an authority answer it, then: piv certificate {slot} --load")
     )

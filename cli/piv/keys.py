@@ -67,10 +67,12 @@ def add_reset(parser: argparse.ArgumentParser) -> None:
 
 def generate(arguments: argparse.Namespace) -> ExitCode:
     """Make a new key on the card and save its public half. The private half never leaves the card."""
+    from pki.pem import pem
+
+    from ..files import LABEL_PUBLIC_KEY, writable
     from ..output import print_json, talk
     from ..photo import write_file
     from ..prompts import Secrets
-    from .files import LABEL_PUBLIC_KEY, pem, writable
 
     secrets = Secrets(arguments)
     with card(arguments) as session:
@@ -78,7 +80,7 @@ def generate(arguments: argparse.Namespace) -> ExitCode:
             _check_free(piv, arguments.slot, force=arguments.force)
         with writable(arguments.out), managed(session, secrets, arguments) as piv:
             spki = piv.generate_key(arguments.slot, arguments.algorithm, pin_policy=_pin_policy(arguments))
-    write_file(arguments.out, pem(LABEL_PUBLIC_KEY, spki))
+    write_file(arguments.out, pem(spki, LABEL_PUBLIC_KEY))
     if arguments.json:
         print_json({"schema_version": 1, "slot": str(arguments.slot), "algorithm": arguments.algorithm.value})
     _ = arguments.words.translate
@@ -124,8 +126,8 @@ def _content(path: str, secrets: "Secrets") -> "tuple[KeyBytes | None, bytes | N
     from ecitizen.errors import UsageError
     from pki.keys import private_key_info, public_key_info
 
+    from ..files import certificate_in, private_key_in, read_file
     from .certificates import check_key
-    from .files import certificate_in, private_key_in, read_file
 
     content = read_file(path)
     certificate = certificate_in(content, path)
@@ -142,16 +144,18 @@ def _content(path: str, secrets: "Secrets") -> "tuple[KeyBytes | None, bytes | N
 
 def attest(arguments: argparse.Namespace) -> ExitCode:
     """Have the card state, in a certificate, that the key in a slot was made on it; with --check, check that."""
+    from pki.pem import pem
+
+    from ..files import LABEL_CERTIFICATE
     from ..output import print_json, talk
     from ..photo import write_file
     from .certificates import check_attestation
-    from .files import LABEL_CERTIFICATE, pem
 
     with card(arguments) as session, selected(session) as piv:
         statement = piv.attest(arguments.slot)
         if arguments.check:
             check_attestation(statement, piv.certificate(_attestation_slot()), piv.public_key(arguments.slot))
-    write_file(arguments.out, pem(LABEL_CERTIFICATE, statement))
+    write_file(arguments.out, pem(statement, LABEL_CERTIFICATE))
     if arguments.json:
         print_json({"schema_version": 1, "slot": str(arguments.slot), "checked": arguments.check})
     _ = arguments.words.translate

@@ -103,8 +103,8 @@ def _found(piv: "PivSession") -> "Iterator[tuple[int, str, int | None]]":
 def _read(arguments: argparse.Namespace, secrets: "Secrets") -> ExitCode:
     from ecitizen.errors import SecurityStatusNotSatisfied, UsageError
 
+    from ..files import write_secret_file
     from ..output import print_json
-    from .files import write_secret_file
 
     with card(arguments) as session:
         try:
@@ -138,8 +138,8 @@ def _content(session: "CardSession", number: int) -> bytes | None:
 
 
 def _write(arguments: argparse.Namespace, secrets: "Secrets") -> ExitCode:
+    from ..files import read_file
     from ..output import talk
-    from .files import read_file
 
     _ = arguments.words.translate
     content = read_file(arguments.file) if arguments.file is not None else b""

@@ -68,9 +68,9 @@ def decrypt(arguments: argparse.Namespace) -> ExitCode:
     """Decrypt a file, which was encrypted with RSA for a key on the card. Only you may read what is saved."""
     from ecitizen.algorithms import HashAlgorithm
 
+    from ..files import read_file, write_secret_file
     from ..output import print_json, talk
     from ..prompts import Secrets
-    from .files import read_file, write_secret_file
 
     secrets = Secrets(arguments)
     ciphertext = read_file(arguments.file)
@@ -106,7 +106,7 @@ def _signature(signer: "Signer", algorithm: "SignatureAlgorithm", path: str) -> 
 
     from ecitizen.errors import UsageError
 
-    from .files import read_file
+    from ..files import read_file
 
     if algorithm.hash is None:
         return signer.sign(read_file(path, MESSAGE_MAX_LEN), algorithm)

@@ -101,7 +101,7 @@ def end_verification(session: "CardSession") -> None:
 def _public_key(path: str) -> bytes:
     from pki.keys import load_public_key
 
-    from .files import LABEL_PUBLIC_KEY, block_in, read_file
+    from ..files import LABEL_PUBLIC_KEY, block_in, read_file
 
     der = block_in(read_file(path), LABEL_PUBLIC_KEY, path)
     load_public_key(der)

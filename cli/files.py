@@ -1,4 +1,4 @@
-"""Files that go to and come from a signing card: keys, certificates, signatures; PEM where text is usual."""
+"""Files that commands read and write: keys, certificates, signatures, with care for whose eyes they are."""
 
 import base64
 import binascii
@@ -16,7 +16,6 @@ LABEL_CERTIFICATE_REQUEST = "CERTIFICATE REQUEST"
 LABEL_PUBLIC_KEY = "PUBLIC KEY"
 _LABELS_OF_PRIVATE_KEYS = frozenset({"PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"})
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
-_LINE_LEN = 64
 _SEQUENCE = b"\x30"
 """First byte of anything in DER that is taken here."""
 
@@ -72,13 +71,6 @@ def for_the_owner(path: str, flags: int) -> int:
     if hasattr(os, "fchmod") and stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.fchmod(descriptor, 0o600)
     return descriptor
-
-
-def pem(label: str, der: bytes) -> bytes:
-    """DER as PEM (RFC 7468)."""
-    text = base64.b64encode(der).decode("ascii")
-    lines = [text[at : at + _LINE_LEN] for at in range(0, len(text), _LINE_LEN)]
-    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""]).encode("ascii")
 
 
 def certificate_in(content: bytes, path: str) -> bytes | None:
