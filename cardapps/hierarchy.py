@@ -1,16 +1,13 @@
 """The test hierarchy: authorities and document signers for the cards of fictional holders, made on first use.
 
 Keys, the register of what was issued, and a trust directory lie in one folder that only its owner can enter. Two
-programs may use it at once: it is made beside its place and moved there whole, and the register takes care of the rest.
+programs may use it at once: `hierarchy_place` makes it, and the register takes care of the rest.
 """
 
 import os
 import secrets
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -27,13 +24,14 @@ from pki.certificates import load_certificate
 from pki.data_security import seal
 from pki.keys import FileSigner, generate_key, load_private_key, private_key_info
 from pki.pem import der_from, pem
-from pki.profiles import standard_profiles
+from pki.profiles import Profile, standard_profiles
 from pki.signing_key import signing_key, usual_hash
 from pki.status import RevocationReason
 from pki.store import AuthorityRecord, Store
 from pki.template import BACKDATING, Clock, checked_moment, utc_now
 from pki.trust import ANCHORS, CRLS, ISSUERS, POLICY, key_fingerprint
 
+from .hierarchy_place import prepare
 from .hierarchy_plan import PERSONS, ROOT, ApplicationPlan, AuthorityPlan, HierarchyPlan, hierarchy_plan
 
 CRL_VALIDITY: Final = timedelta(days=7)
@@ -58,23 +56,21 @@ class Hierarchy:
         self._plan = hierarchy_plan()
         self._store = store
         self._clock = clock
-        profiles = [
-            profile
-            for plan in self._plan.applications.values()
-            for profile in (plan.certificate_profile, plan.document_signer_profile)
-        ]
-        self._profiles = {**standard_profiles(), **{profile.name: profile for profile in profiles}}
+        self._profiles = standard_profiles()
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], *, clock: Clock = utc_now) -> "Hierarchy":
         """Open the hierarchy in this folder, or make it there; its revocation lists are current afterwards.
 
+        One that was made by another plan, as by an older version of the toolkit, is moved aside and made anew.
+
         Raise FileFailed if the folder can't be made or read, StoreFailed for a damaged register.
         """
         place = Path(folder)
         with _file_errors(place):
-            if not place.exists():
-                _make(place, clock)
+            plan = hierarchy_plan()
+            moment = checked_moment(clock())
+            prepare(place, plan.fingerprint, lambda draft: _Builder(draft, plan, moment).build())
             hierarchy = cls(place, Store.open(place / _REGISTER, create=False), clock)
         try:
             hierarchy.renew_lists()
@@ -103,6 +99,21 @@ class Hierarchy:
         """Names of the applications that somebody here speaks for."""
         return frozenset(self._plan.applications)
 
+    @property
+    def register(self) -> Store:
+        """What was issued and revoked; open as long as the hierarchy is."""
+        return self._store
+
+    @property
+    def plan(self) -> HierarchyPlan:
+        """Who speaks for which application, and by which rules."""
+        return self._plan
+
+    @property
+    def profiles(self) -> Mapping[str, Profile]:
+        """What is issued by, by name."""
+        return self._profiles
+
     # Issuing
 
     def persons_issuer(self, card_serial: str) -> "CardIssuer":
@@ -125,10 +136,14 @@ class Hierarchy:
 
     def seal(self, application: str, data_groups: Mapping[int, bytes]) -> bytes:
         """The security object by an application's document signer, DER."""
+        signer, certificate = self.document_signer(application)
+        return seal(data_groups, signer, certificate, moment=self._clock())
+
+    def document_signer(self, application: str) -> tuple[FileSigner, bytes]:
+        """Who seals an application's data: the key, and its certificate (DER)."""
         with _file_errors(self.folder):
-            key = load_private_key((self.folder / _KEYS / f"{application}.der").read_bytes())
             (certificate,) = der_from((self.folder / _SIGNERS / f"{application}.pem").read_bytes(), "CERTIFICATE")
-        return seal(data_groups, FileSigner(key), certificate, moment=self._clock())
+        return self._signer(application), certificate
 
     # Revoking
 
@@ -232,20 +247,6 @@ _REASONS: Final = {
 # Making it
 
 
-def _make(place: Path, clock: Clock) -> None:
-    """Make the whole beside its place, then move it there; if somebody was quicker, theirs stands."""
-    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))  # 0700
-    try:
-        _Builder(draft, hierarchy_plan(), checked_moment(clock())).build()
-        draft.rename(place)
-    except OSError:
-        if not place.exists():
-            raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
 class _Builder:
     """Makes the keys and certificates of a new hierarchy."""
 
@@ -278,12 +279,7 @@ class _Builder:
             moment=self._moment,
         )
         self._enter(store, plan, root.certificate, ANCHORS)
-        usual = standard_profiles()[_ISSUING]
-        profiles = {
-            _authority_profile(each): replace(usual, name=_authority_profile(each), path_length=each.path_length)
-            for each in self._plan.authorities.values()
-        }
-        return Authority(signer, root.certificate, pseudonym_key=pseudonym_key, profiles=profiles)
+        return root
 
     def _authority(self, store: Store, root: Authority, plan: AuthorityPlan) -> Authority:
         signer, pseudonym_key = self._new_key(plan)
@@ -291,15 +287,12 @@ class _Builder:
             signer.public_key,
             plan.common_name,
             organisation=self._plan.organisation,
-            profile=_authority_profile(plan),
+            path_length=plan.path_length,
             moment=self._moment,
         )
-        store.record_certificate(ROOT, certificate, profile=_authority_profile(plan))
+        store.record_certificate(ROOT, certificate, profile=_ISSUING)
         self._enter(store, plan, certificate, ISSUERS)
-        profiles = {
-            each.document_signer_profile.name: each.document_signer_profile for each in self._plan.applications.values()
-        }
-        return Authority(signer, certificate, pseudonym_key=pseudonym_key, profiles=profiles)
+        return Authority(signer, certificate, pseudonym_key=pseudonym_key)
 
     def _document_signer(self, store: Store, authority: Authority, plan: ApplicationPlan) -> None:
         signer = self._new_signer(plan.name, self._plan.authorities[plan.authority].key)
@@ -342,11 +335,6 @@ class _Builder:
                 "",
             ]
         return "\n".join(parts)
-
-
-def _authority_profile(plan: AuthorityPlan) -> str:
-    """Name of the rules for its certificate: the standard ones, but for the authorities that may follow it."""
-    return f"{_ISSUING}_{plan.path_length}"
 
 
 def _is_old(path: Path, moment: datetime) -> bool:

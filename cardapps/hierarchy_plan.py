@@ -1,20 +1,16 @@
 """The test hierarchy as `hierarchy.toml` declares it."""
 
+import hashlib
+import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from ecitizen.algorithms import KeyAlgorithm
-from pki.oids import OWN_PURPOSES
 from pki.profiles import Profile, standard_profiles
-
-DATA_PURPOSES: Final = f"{OWN_PURPOSES}.3"
-"""Below it, purposes of those who seal an application's data."""
-CARD_PURPOSES: Final = f"{OWN_PURPOSES}.4"
-"""Below it, purposes of an application's certificates on cards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +54,12 @@ class HierarchyPlan:
     root: AuthorityPlan
     authorities: Mapping[str, AuthorityPlan]
     applications: Mapping[str, ApplicationPlan]
+    fingerprint: str
+    """SHA-256, hex: a hierarchy that was made by a plan with another one is not as this plan says."""
 
 
+FORM: Final = 1
+"""Of the folder that a hierarchy lies in; another number has every hierarchy made anew."""
 ROOT = "root"
 PERSONS = "persons"
 """The authority that certifies the holders' keys."""
@@ -67,7 +67,8 @@ PERSONS = "persons"
 
 def hierarchy_plan() -> HierarchyPlan:
     """What the file declares. It is our own, so it is right."""
-    table = tomllib.loads(files(__package__).joinpath("hierarchy.toml").read_text(encoding="utf-8"))
+    text = files(__package__).joinpath("hierarchy.toml").read_text(encoding="utf-8")
+    table, profiles = tomllib.loads(text), standard_profiles()
     root = table["root"]
     return HierarchyPlan(
         table["organisation"],
@@ -78,26 +79,25 @@ def hierarchy_plan() -> HierarchyPlan:
                 for name, entry in table["authority"].items()
             }
         ),
-        MappingProxyType({name: _application(name, entry) for name, entry in table["application"].items()}),
+        MappingProxyType(
+            {name: _application(name, entry["authority"], profiles) for name, entry in table["application"].items()}
+        ),
+        _fingerprint(text, profiles),
     )
 
 
-def _application(name: str, entry: Mapping[str, Any]) -> ApplicationPlan:
-    profiles = standard_profiles()
-    like = entry.get("like", name)
-    signer, certificate = profiles[f"document_signer_{like}"], profiles[f"application_{like}"]
-    if like != name:
-        signer = replace(
-            signer,
-            name=f"document_signer_{name}",
-            extended_key_usage=(f"{DATA_PURPOSES}.{entry['number']}",),
-            application=name,
-        )
-        certificate = replace(
-            certificate,
-            name=f"application_{name}",
-            extended_key_usage=(f"{CARD_PURPOSES}.{entry['number']}",),
-            application=name,
-            common_name=entry["certificate_name"],
-        )
-    return ApplicationPlan(name, entry["authority"], signer, certificate)
+def _fingerprint(text: str, profiles: Mapping[str, Profile]) -> str:
+    """Of the file, and of the profiles by which certificates are made."""
+    rules = [
+        {each.name: _plain(getattr(profile, each.name)) for each in fields(profile)} for profile in profiles.values()
+    ]
+    return hashlib.sha256(json.dumps([FORM, text, rules], sort_keys=True).encode()).hexdigest()
+
+
+def _plain(value: object) -> object:
+    """A profile's setting, in the same order every time."""
+    return sorted(value) if isinstance(value, frozenset) else str(value)
+
+
+def _application(name: str, authority: str, profiles: Mapping[str, Profile]) -> ApplicationPlan:
+    return ApplicationPlan(name, authority, profiles[f"document_signer_{name}"], profiles[f"application_{name}"])

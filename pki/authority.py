@@ -7,6 +7,7 @@ issue, for clocks that are behind, and never longer than its issuer's; its signa
 import copy
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -125,6 +126,10 @@ class Authority:
         other._pointers = pointers
         return other
 
+    def wipe(self) -> None:
+        """Overwrite the key for pseudonyms, for whoever opened it for this authority alone; it names no person then."""
+        self._pseudonym_key.wipe()
+
     def issue(self, request: CertificateRequest, *, moment: datetime | None = None) -> bytes:
         """A certificate for a person's or a card's key, DER; valid from `moment`, by default from now.
 
@@ -170,12 +175,18 @@ class Authority:
         *,
         organisation: str = "",
         profile: str = "issuing_authority",
+        path_length: int | None = None,
         moment: datetime | None = None,
     ) -> bytes:
-        """The certificate of an authority below this one, DER. Raise as `issue` does."""
+        """The certificate of an authority below this one, DER. Raise as `issue` does.
+
+        `path_length` is how many authorities may follow it; None leaves that to the profile.
+        """
         rules = self._profile(profile)
         if rules.subject is not SubjectKind.AUTHORITY:
             raise RequestRejected(f"the profile {profile} is not for authorities; take issuing_authority")
+        if path_length is not None:
+            rules = replace(rules, path_length=path_length)
         return self._issue(rules, public_key, authority_subject(common_name, organisation), (), moment)
 
     def issue_service(

@@ -155,7 +155,11 @@ def _authority(
     acts.pseudonym_key(planned.name)
     moment = acts.moment()
     certificate = root.issue_authority(
-        signer.public_key, planned.common_name, organisation=planned.organisation, moment=moment
+        signer.public_key,
+        planned.common_name,
+        organisation=planned.organisation,
+        path_length=planned.path_length,
+        moment=moment,
     )
     record("certificate", _certificate(planned.name, certificate, moment, root_signer))
     reference = acts.key_reference(planned.name)

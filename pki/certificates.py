@@ -5,6 +5,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
+from .certificate_form import serial_number
 from .errors import KeyUnsupported, Malformed
 from .keys import public_key_info, supported_public_key
 
@@ -45,6 +46,8 @@ def certified_key(der: bytes) -> bytes:
 
 def _loaded(der: bytes) -> x509.Certificate:
     try:
-        return x509.load_der_x509_certificate(der)
-    except _NOT_DECODABLE:
+        if serial_number(der) > 0:  # otherwise `cryptography` would write a warning to whoever looks, and go on
+            return x509.load_der_x509_certificate(der)
+    except (Malformed, *_NOT_DECODABLE):
         raise Malformed("these bytes are no X.509 certificate (DER) that can be used") from None
+    raise Malformed("the certificate's serial number is not positive (RFC 5280, 4.1.2.2)")

@@ -46,7 +46,10 @@ CrlRow: TypeAlias = tuple[bytes, int, int]
 
 VALIDITY_MAX: Final = timedelta(days=366)
 
-_ROWS_AT_ONCE = 10_000
+_ROWS_AT_ONCE = 2_000
+"""So few that what is made of them stays in the processor's caches."""
+_PARTS = 5
+"""An entry is made of: head, serial number, day, minute, and the rest."""
 _IN_MEMORY_MAX = 8 * 1024 * 1024
 _DAY = 86_400
 _SERIAL_LEN_MAX = 20
@@ -184,19 +187,14 @@ def encoded_entries(rows: Iterable[CrlRow]) -> Iterator[tuple[int, bytes]]:
     remaining = iter(rows)
     while chunk := list(islice(remaining, _ROWS_AT_ONCE)):
         try:
-            encoded = b"".join(
-                [
-                    part
-                    for content, at, reason in chunk
-                    for part in (
-                        heads[reason][len(content)],
-                        content,
-                        days[at // _DAY],
-                        minutes[at % _DAY // 60],
-                        ends[reason][at % 60],
-                    )
-                ]
-            )
+            # Column by column: each looks into one small table at a time.
+            parts = [b""] * (_PARTS * len(chunk))
+            parts[0::_PARTS] = [heads[reason][len(content)] for content, _, reason in chunk]
+            parts[1::_PARTS] = [content for content, _, _ in chunk]
+            parts[2::_PARTS] = [days[at // _DAY] for _, at, _ in chunk]
+            parts[3::_PARTS] = [minutes[at % _DAY // 60] for _, at, _ in chunk]
+            parts[4::_PARTS] = [ends[reason][at % 60] for _, at, reason in chunk]
+            encoded = b"".join(parts)
         except (KeyError, IndexError, TypeError):
             raise UsageError("a revocation has a reason, a time or a serial number that no list can have") from None
         yield len(chunk), encoded

@@ -6,7 +6,7 @@ www/               lists and certificates, as they are served
 """
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -51,7 +51,8 @@ class Hierarchy:
         self.folder = folder
         self.store = store
         self._keys = keys
-        self._clock = clock
+        self.clock = clock
+        """Tells the time of all that is made here, and of what its services say."""
 
     @classmethod
     def open(cls, folder: Path, keys: KeySource, clock: Clock = utc_now) -> "Hierarchy":
@@ -75,7 +76,7 @@ class Hierarchy:
             pseudonym_key = _throwaway()
         else:
             pseudonym_key = self._keys.open_secret(pseudonym_reference(authority))
-        bare = Authority(self.signer(authority), record.certificate, pseudonym_key=pseudonym_key, clock=self._clock)
+        bare = Authority(self.signer(authority), record.certificate, pseudonym_key=pseudonym_key, clock=self.clock)
         return IssuingAuthority(self.store, authority, bare)
 
     def publish(
@@ -85,7 +86,7 @@ class Hierarchy:
         record = self.store.authority(authority)
         rules = rules or (ROOT_RULES if is_root(record.certificate) else None)
         publisher = CrlPublisher(self.store, authority, self.signer(authority), self.folder / WWW, rules)
-        return publisher.publish(self._clock(), full=full)
+        return publisher.publish(self.clock(), full=full)
 
     def make_services(self, *, algorithm: KeyAlgorithm = KeyAlgorithm.P_256) -> tuple[ServiceRecord, ...]:
         """Make or renew the OCSP responders and the timestamp authority, those that need it; give these.
@@ -105,7 +106,7 @@ class Hierarchy:
     def _make_service(self, name: str, authority: str, profile: str, algorithm: KeyAlgorithm) -> ServiceRecord:
         subject = load_certificate(self.store.authority(authority).certificate).subject
         names = {each.rfc4514_attribute_name: str(each.value) for each in subject}
-        reference = f"{FILE}{name}-{self._clock():%Y%m%dT%H%M%S}.pem"
+        reference = f"{FILE}{name}-{self.clock():%Y%m%dT%H%M%S}.pem"
         signer = self._keys.generate(reference, algorithm)
         title = {"ocsp": "OCSP Responder", "timestamp": "Timestamp Authority"}[profile]
         certificate = self.issuing(authority).issue_service(
@@ -121,12 +122,11 @@ class Hierarchy:
     def _is_old(self, certificate: bytes) -> bool:
         loaded = load_certificate(certificate)
         begin, end = loaded.not_valid_before_utc, loaded.not_valid_after_utc
-        return self._clock() >= begin + (end - begin) * RENEW_AFTER
+        return self.clock() >= begin + (end - begin) * RENEW_AFTER
 
-    def service_signers(self) -> Iterator[tuple[ServiceRecord, Signer]]:
-        """Each service with its key."""
-        for record in self.store.services():
-            yield record, self._keys.open(record.key_reference)
+    def service_signer(self, service: ServiceRecord) -> Signer:
+        """The key of a service; raise as `KeySource.open` does."""
+        return self._keys.open(service.key_reference)
 
 
 def create(folder: Path, script: str, plan: Plan, acts: "FolderActs", record: Record | None = None) -> None:

@@ -40,6 +40,10 @@ class IssuingAuthority:
         """The authority's own certificate, DER."""
         return self._authority.certificate
 
+    def wipe(self) -> None:
+        """Overwrite the authority's key for pseudonyms; see `Authority.wipe`."""
+        self._authority.wipe()
+
     def issue(self, request: CertificateRequest, *, moment: datetime | None = None) -> bytes:
         """A certificate for a person's or a card's key, DER; raise as `Authority.issue` and the register do."""
         [certificate] = self.issue_many([request], moment=moment)
@@ -87,12 +91,18 @@ class IssuingAuthority:
         *,
         organisation: str = "",
         profile: str = "issuing_authority",
+        path_length: int | None = None,
         moment: datetime | None = None,
     ) -> bytes:
         """The certificate of an authority below this one, as `Authority.issue_authority`."""
         self._check(profile)
         certificate = self._authority.issue_authority(
-            public_key, common_name, organisation=organisation, profile=profile, moment=moment
+            public_key,
+            common_name,
+            organisation=organisation,
+            profile=profile,
+            path_length=path_length,
+            moment=moment,
         )
         return self._record(certificate, profile, None)
 

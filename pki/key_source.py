@@ -3,7 +3,7 @@
 A key is named by a reference, a text without secrets that the register holds:
 
     file:persons.pem                                       PKCS#8 under a passphrase, in the authorities' folder of keys
-    pkcs11:token=Ministry;object=persons?module-path=/...  an HSM or token (`pki.pkcs11_keys`)
+    pkcs11:token=Ministry;object=persons?module-path=/...  an HSM or token, by label or id (`pki.pkcs11_keys`)
     piv:9c                                                 a card, through an opener that the caller brings
 """
 
@@ -23,7 +23,7 @@ from ecitizen.secret import KeyBytes
 from .errors import KeyUnavailable, KeyUnsupported
 from .keys import FileSigner, PrivateKey, generate_key, load_private_key, save_private_key
 from .pkcs11_keys import SCHEME as PKCS11
-from .pkcs11_keys import Pkcs11Token, Pkcs11Uri
+from .pkcs11_keys import AskPin, Pkcs11Token, Pkcs11Uri
 
 FILE: Final = "file:"
 KEY_FILE_MAX_LEN: Final = 64 * 1024
@@ -35,7 +35,10 @@ Opener = Callable[[str], Signer]
 
 
 class KeySource:
-    """Opens keys by their references. It is a context manager; what it has opened works until it is left."""
+    """Opens keys by their references. It is a context manager; what it has opened works until it is left.
+
+    `signature_pin` is for keys on tokens that want the PIN for every signature; without it these can't be opened.
+    """
 
     def __init__(
         self,
@@ -43,11 +46,13 @@ class KeySource:
         *,
         passphrase: SecretPrompt,
         pin: SecretPrompt,
+        signature_pin: AskPin | None = None,
         openers: Mapping[str, Opener] = MappingProxyType({}),
     ) -> None:
         self.folder = folder
         self._passphrase = passphrase
         self._pin = pin
+        self._signature_pin = signature_pin
         self._openers = openers
         self._tokens: dict[tuple[str, str], Pkcs11Token] = {}
         self._closing = ExitStack()
@@ -68,7 +73,7 @@ class KeySource:
             return FileSigner(self._load(reference))
         if reference.startswith(PKCS11):
             uri = Pkcs11Uri.parse(reference)
-            return self._token(uri).signer(uri.label)
+            return self._token(uri).signer(uri.label, uri.id, ask_pin=self._signature_pin)
         scheme, colon, rest = reference.partition(":")
         opener = self._openers.get(scheme)
         if not colon or opener is None:

@@ -7,8 +7,9 @@ parts fit together. Public keys travel between modules as SubjectPublicKeyInfo, 
 import hashlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -226,6 +227,7 @@ def digest(message: bytes, algorithm: HashAlgorithm) -> bytes:
     return hashlib.new(algorithm, message).digest()
 
 
+@cache  # a handful
 def signature_algorithms(algorithm: KeyAlgorithm) -> tuple[SignatureAlgorithm, ...]:
     """What a key of this kind signs with, the usual first; nothing for X25519, which only agrees on keys.
 
@@ -310,35 +312,56 @@ class FileSigner:
         self.public_key = public_key_info(key)
         self.certificate = certificate
         self._key = key
+        # Made once: an OCSP responder signs as often as it can.
+        self._by_message = {each: _signing(key, each, _hash_of(each)) for each in self.algorithms}
+        self._by_digest = {
+            each: _signing(key, each, Prehashed(_hash(each))) for each in self.algorithms if each.hash is not None
+        }
 
     def sign(self, message: bytes, algorithm: SignatureAlgorithm) -> bytes:
         """Sign a message; raise UsageError for an algorithm that is not the key's."""
-        _check_algorithm(self.key_algorithm, algorithm)
-        if isinstance(self._key, ed25519.Ed25519PrivateKey):
-            return self._key.sign(message)
-        return self._sign(message, algorithm, _hash(algorithm))
+        signing = self._by_message.get(algorithm)
+        if signing is None:
+            raise _not_its_algorithm(self.key_algorithm)
+        return signing(message)
 
     def sign_digest(self, digest: bytes, algorithm: SignatureAlgorithm) -> bytes:
         """Sign a digest; raise UsageError for a wrong length, for EdDSA, and for an algorithm that is not the key's."""
         _check_algorithm(self.key_algorithm, algorithm)
         check_digest(digest, algorithm)
-        return self._sign(digest, algorithm, Prehashed(_hash(algorithm)))
+        return self._by_digest[algorithm](digest)
 
-    def _sign(self, data: bytes, algorithm: SignatureAlgorithm, hashed: hashes.HashAlgorithm | Prehashed) -> bytes:
-        if isinstance(self._key, rsa.RSAPrivateKey):
-            return self._key.sign(data, _padding(algorithm), hashed)
-        assert isinstance(self._key, ec.EllipticCurvePrivateKey)
-        return self._key.sign(data, ec.ECDSA(hashed))
+
+def _signing(
+    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey,
+    algorithm: SignatureAlgorithm,
+    hashed: hashes.HashAlgorithm | Prehashed | None,
+) -> Callable[[bytes], bytes]:
+    """How this key signs with that algorithm, over messages or over digests."""
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return key.sign
+    assert hashed is not None
+    if isinstance(key, rsa.RSAPrivateKey):
+        return partial(key.sign, padding=_padding(algorithm), algorithm=hashed)
+    return partial(key.sign, signature_algorithm=ec.ECDSA(hashed))
 
 
 def _check_algorithm(kind: KeyAlgorithm, algorithm: SignatureAlgorithm) -> None:
     if algorithm not in signature_algorithms(kind):
-        raise UsageError(f"a key of kind {kind} does not sign with that algorithm")
+        raise _not_its_algorithm(kind)
+
+
+def _not_its_algorithm(kind: KeyAlgorithm) -> UsageError:
+    return UsageError(f"a key of kind {kind} does not sign with that algorithm")
 
 
 def _hash(algorithm: SignatureAlgorithm) -> hashes.HashAlgorithm:
     assert algorithm.hash is not None
     return HASH_PRIMITIVES[algorithm.hash]
+
+
+def _hash_of(algorithm: SignatureAlgorithm) -> hashes.HashAlgorithm | None:
+    return None if algorithm.hash is None else HASH_PRIMITIVES[algorithm.hash]
 
 
 def _padding(algorithm: SignatureAlgorithm) -> padding.PKCS1v15 | padding.PSS:

@@ -27,7 +27,7 @@ from .der import NULL, integer, octet_string, oid, sequence
 from .errors import Malformed
 from .keys import load_public_key, public_key_info
 from .ocsp_layout import ResponseFrame, SecondLayout, refusal, responder_id, told
-from .ocsp_request import AskedCertificate, parse_ocsp_request
+from .ocsp_request import AskedCertificate, RequestReader
 from .signing_key import usual_algorithm
 from .status import CertificateState, CertificateStatus
 from .template import Clock, utc_now
@@ -122,6 +122,7 @@ class OcspResponder:
         self._issuers = frozenset(_issuer_id(issuer, name, null) for name in _ID_HASHES for null in (NULL, b""))
         self._prepared = [_issuer_id(issuer, name, NULL) for name in _PREPARED_HASHES]
         self._kept: dict[bytes, _Kept] = {}
+        self._requests = RequestReader(self._issuers)
         self._second: SecondLayout | None = None
         self._responder_id = responder_id(certificate_parts(responder_certificate).key)
         self._frame = ResponseFrame(signature_identifier(self._algorithm), responder_certificate if delegated else b"")
@@ -165,19 +166,22 @@ class OcspResponder:
 
     def _new_answer(self, request: bytes, moment: datetime) -> OcspAnswer:
         try:
-            certificates, nonce = parse_ocsp_request(request)
+            certificates, nonce = self._requests.read(request)
         except Malformed:
             return _refusal(_MALFORMED_REQUEST)
-        if not any(asked.issuer in self._issuers for asked in certificates):
+        if self._issuers.isdisjoint([asked.issuer for asked in certificates]):
             return _refusal(_UNAUTHORIZED)
         if not self._not_before <= moment < self._not_after:
             _log.error("the OCSP responder's certificate is not valid now; renew it")
             return _refusal(_INTERNAL_ERROR)
-        if nonce is None and len(certificates) == 1:
-            return self._new_shared_answer(request, certificates[0], moment)
-        second = self._second_of(moment)
-        singles = [(asked.certificate_id, told(self._status_of(asked))) for asked in certificates]
-        return OcspAnswer(self._signed(second.data(singles, nonce)))
+        first, *others = certificates
+        if others:
+            singles = [(asked.certificate_id, told(self._status_of(asked))) for asked in certificates]
+            return OcspAnswer(self._signed(self._second_of(moment).data(singles, nonce)))
+        if nonce is None:
+            return self._new_shared_answer(request, first, moment)
+        status = told(self._status_of(first))
+        return OcspAnswer(self._signed(self._second_of(moment).data_of_one(first.certificate_id, status, nonce)))
 
     def _new_shared_answer(self, request: bytes, asked: AskedCertificate, moment: datetime) -> OcspAnswer:
         """Sign an answer about one certificate, and keep it."""

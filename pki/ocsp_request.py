@@ -1,8 +1,19 @@
 """Requests for the status of certificates, read strictly and with bounds (RFC 6960, 4.1)."""
 
+from collections.abc import Container
 from typing import Final, NamedTuple
 
-from .der import CONTEXT_CONSTRUCTED, TAG_OCTET_STRING, TAG_OID, TAG_SEQUENCE, Reader, oid
+from .der import (
+    CONTEXT_CONSTRUCTED,
+    TAG_OCTET_STRING,
+    TAG_OID,
+    TAG_SEQUENCE,
+    Reader,
+    explicit,
+    octet_string,
+    oid,
+    sequence,
+)
 from .errors import Malformed
 
 REQUEST_MAX_LEN: Final = 16_384
@@ -15,7 +26,7 @@ NONCE_MAX_LEN: Final = 32
 NONCE: Final = oid("1.3.6.1.5.5.7.48.1.2")
 """The name of the extension, DER."""
 
-_PLAIN_LEN = 8
+_SHAPES_MAX = 64
 _VERSION_1 = b"\x02\x01\x00"
 _TAG_VERSION = _TAG_SINGLE_EXTENSIONS = _TAG_SIGNATURE = CONTEXT_CONSTRUCTED | 0
 _TAG_REQUESTOR = CONTEXT_CONSTRUCTED | 1
@@ -42,6 +53,82 @@ class OcspRequest(NamedTuple):
     nonce: bytes | None
 
 
+class _Shape(NamedTuple):
+    """All of a request but the serial number and the nonce: where these two are, and what is before each."""
+
+    front: bytes
+    id_at: int
+    serial_at: int
+    serial_end: int
+    middle: bytes
+    nonce_at: int
+    issuer: bytes
+
+    def read(self, der: bytes) -> OcspRequest | None:
+        """A request of the same length as the one before; None if it is of another shape, or to be looked at closer."""
+        if der[: self.serial_at] != self.front or der[self.serial_end : self.nonce_at] != self.middle:
+            return None
+        serial = der[self.serial_at : self.serial_end]
+        if not (0 < serial[0] < 0x80 or (serial[0] == 0 and len(serial) > 1 and serial[1] >= 0x80)):
+            return None  # not positive, or longer than it needs to be
+        asked = AskedCertificate(der[self.id_at : self.serial_end], self.issuer, int.from_bytes(serial, "big"))
+        return OcspRequest((asked,), der[self.nonce_at :] or None)
+
+
+class RequestReader:
+    """Reads requests as `parse_ocsp_request` does, and quicker those that are like one before.
+
+    Nearly all requests ask about one certificate and differ from others only in its number and the nonce, so that
+    nothing is learned from taking each of them apart. Shapes are kept of those about certificates of `issuers`.
+    """
+
+    def __init__(self, issuers: Container[bytes]) -> None:
+        self._issuers = issuers
+        self._shapes: dict[int, list[_Shape]] = {}
+        """By the length of the request."""
+        self._count = 0
+
+    def read(self, der: bytes) -> OcspRequest:
+        """Read an OCSPRequest; raise Malformed as `parse_ocsp_request`."""
+        for shape in self._shapes.get(len(der), ()):
+            if (found := shape.read(der)) is not None:
+                return found
+        request = parse_ocsp_request(der)
+        if self._count < _SHAPES_MAX:
+            self._remember(der, request)
+        return request
+
+    def _remember(self, der: bytes, request: OcspRequest) -> None:
+        """Know requests of this shape from now on, if it is the usual one."""
+        (asked, *others), nonce = request
+        if others or asked.serial_number <= 0 or asked.issuer not in self._issuers:
+            return
+        before_nonce = b"" if nonce is None else _nonce_extension(nonce)[: -len(nonce)]
+        request_of_one = sequence(sequence(asked.certificate_id))
+        if der != sequence(sequence(request_of_one, before_nonce, nonce or b"")):
+            return  # it has something besides
+        nonce_at = len(der) - len(nonce or b"")
+        serial_end = nonce_at - len(before_nonce)
+        serial_at = serial_end - (asked.serial_number.bit_length() // 8 + 1)
+        id_at = serial_end - len(asked.certificate_id)
+        middle = der[serial_end:nonce_at]
+        shape = _Shape(der[:serial_at], id_at, serial_at, serial_end, middle, nonce_at, asked.issuer)
+        known = self._shapes.setdefault(len(der), [])
+        if shape not in known:
+            known.append(shape)
+            self._count += 1
+
+
+def _nonce_extension(nonce: bytes) -> bytes:
+    """The extensions of a request that has only this one."""
+    return explicit(2, nonce_extensions(nonce))
+
+
+def nonce_extensions(nonce: bytes) -> bytes:
+    """Extensions, DER, of which the nonce is the only one: for requests and answers."""
+    return sequence(sequence(NONCE, octet_string(octet_string(nonce))))
+
+
 def parse_ocsp_request(der: bytes) -> OcspRequest:
     """Read an OCSPRequest. Raise Malformed for anything else, an odd nonce, or a critical extension nobody knows.
 
@@ -49,8 +136,6 @@ def parse_ocsp_request(der: bytes) -> OcspRequest:
     """
     if len(der) > REQUEST_MAX_LEN:
         raise Malformed(f"a request has at most {REQUEST_MAX_LEN} bytes")
-    if _is_plain(der):
-        return OcspRequest((_certificate(der[_PLAIN_LEN:]),), None)
     whole = Reader(der)
     request = whole.inside()
     whole.close()
@@ -68,17 +153,6 @@ def parse_ocsp_request(der: bytes) -> OcspRequest:
         nonce = _nonce_among(tbs.inside(_TAG_EXTENSIONS))
         tbs.close()
     return OcspRequest(asked, nonce)
-
-
-def _is_plain(der: bytes) -> bool:
-    """Whether it asks about one certificate and has nothing else: a CertID in four SEQUENCEs, all below 128 bytes.
-
-    Nearly all requests do, and need not be taken apart layer by layer.
-    """
-    count = len(der)
-    return _PLAIN_LEN + 2 <= count < 130 and der[: _PLAIN_LEN + 2] == bytes(
-        (0x30, count - 2, 0x30, count - 4, 0x30, count - 6, 0x30, count - 8, 0x30, count - 10)
-    )
 
 
 def _certificates(requests: Reader) -> tuple[AskedCertificate, ...]:

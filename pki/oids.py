@@ -33,10 +33,12 @@ PURPOSES = MappingProxyType(
         "citizen_id_data": f"{OWN_PURPOSES}.3.1",
         "civil_servant_data": f"{OWN_PURPOSES}.3.2",
         "health_insurance_data": f"{OWN_PURPOSES}.3.3",
+        "card_admin_data": f"{OWN_PURPOSES}.3.4",
         # That one application is on this card
         "citizen_id_card": f"{OWN_PURPOSES}.4.1",
         "civil_servant_card": f"{OWN_PURPOSES}.4.2",
         "health_insurance_card": f"{OWN_PURPOSES}.4.3",
+        "card_admin_card": f"{OWN_PURPOSES}.4.4",
     }
 )
 """Purposes of keys by the names that profiles use; each with its source."""

@@ -28,7 +28,7 @@ from pyhanko_certvalidator.policy_decl import (
     RevocationCheckingRule,
 )
 from pyhanko_certvalidator.registry import SimpleTrustManager
-from pyhanko_certvalidator.validate import async_validate_path
+from pyhanko_certvalidator.validate import SUPPORTED_EXTENSIONS, async_validate_path
 
 from ecitizen.errors import UsageError
 from ecitizen.model import BilingualText
@@ -37,7 +37,7 @@ from .errors import Malformed
 from .path_algorithms import InheritingSignatureValidator, weakness
 from .path_candidates import Bounds, Candidate, Search, read_candidate
 from .path_words import words
-from .revocation_data import RevocationData, read_revocation_data
+from .revocation_data import Crl, RevocationData, read_revocation_data
 
 __all__ = ["Bounds", "Finding", "PathReport", "PolicyRules", "Result", "RevocationRule", "Verdict", "validate"]
 
@@ -96,7 +96,7 @@ class PathReport:
     verdict: Verdict
     moment: datetime
     findings: tuple[Finding, ...]
-    chain: tuple[bytes, ...] = ()
+    chain: tuple[bytes, ...] = field(default=(), repr=False)
     """DER, from the certificate to its anchor; empty if there is no path."""
     revoked_at: datetime | None = None
     reason: str | None = None
@@ -128,11 +128,12 @@ _RULES: Final = MappingProxyType(
     }
 )
 _HOSTILE: Final = (
+    ArithmeticError,
+    AssertionError,
     ValueError,
     TypeError,
     LookupError,
     AttributeError,
-    OverflowError,
     RecursionError,
     NotImplementedError,
 )
@@ -143,9 +144,9 @@ _FOREIGN: Final = (foreign.PathError, foreign.ValidationError, foreign.CRLValida
 def validate(  # noqa: PLR0913 - each is one thing that RFC 5280 leaves to the user
     certificate: bytes,
     *,
-    anchors: Iterable[bytes],
-    others: Iterable[bytes] = (),
-    crls: Iterable[bytes] = (),
+    anchors: Iterable[bytes | Candidate],
+    others: Iterable[bytes | Candidate] = (),
+    crls: Iterable[bytes | Crl] = (),
     ocsps: Iterable[bytes] = (),
     moment: datetime,
     revocation: RevocationRule = RevocationRule.REQUIRE,
@@ -154,7 +155,7 @@ def validate(  # noqa: PLR0913 - each is one thing that RFC 5280 leaves to the u
     bounds: Bounds = NO_BOUNDS_GIVEN,
     clock: Callable[[], float] = time.monotonic,
 ) -> PathReport:
-    """Tell what a certificate is worth at `moment`; everything is DER.
+    """Tell what a certificate is worth at `moment`; everything is DER, or was read by `read_candidate` or `read_crl`.
 
     `anchors` are the trusted certificates, `others` may stand between, `crls` and `ocsps` are what is known of
     revocation; `usage` is the OID of an extended key usage that the certificate must have. Bad input is never an
@@ -202,7 +203,7 @@ class _Validation:
     def report(self, verdict: Verdict, *findings: Finding) -> PathReport:
         return PathReport(verdict, self.moment, (*findings, *self.noted))
 
-    def read_others(self, others: Iterable[bytes]) -> list[Candidate]:
+    def read_others(self, others: Iterable[bytes | Candidate]) -> list[Candidate]:
         """What of the certificates that came along can be used."""
         found = []
         for number, der in enumerate(others):
@@ -220,12 +221,12 @@ class _Validation:
         leaf: Candidate,
         anchors: Sequence[Candidate],
         others: Sequence[Candidate],
-        revocation: tuple[Iterable[bytes], Iterable[bytes]],
+        revocation: tuple[Iterable[bytes | Crl], Iterable[bytes]],
         clock: Callable[[], float],
     ) -> PathReport:
         """Check path after path until one is valid; otherwise the most telling outcome counts."""
         search = Search(anchors, others, self.bounds, clock)
-        known = read_revocation_data(*revocation)
+        known = read_revocation_data(*revocation, self.moment, late=lambda: search.half_time)
         self.noted += [_noted("revocation", "revocation_form", detail=detail) for detail in known.refused]
         best: _Outcome | None = None
         if any(leaf.der == anchor.der for anchor in anchors):
@@ -240,7 +241,10 @@ class _Validation:
         if search.exhausted and (best is None or best.verdict is not Verdict.VALID):
             self.noted.append(_noted("bounds", "bounds", bound=search.exhausted))
         if best is None:
-            return self.report(Verdict.UNTRUSTED, _failed("path", "no_path", issuer=_named(leaf.loose.issuer)))
+            issuer = _named(leaf.loose.issuer)
+            if search.exhausted == "seconds":  # with more time there might be a path
+                return self.report(Verdict.CANNOT_TELL, _unknown("path", "search_ended", issuer=issuer))
+            return self.report(Verdict.UNTRUSTED, _failed("path", "no_path", issuer=issuer))
         return replace(
             self.report(best.verdict, *best.findings),
             chain=tuple(each.der for each in best.path),
@@ -250,6 +254,8 @@ class _Validation:
 
     def _check_anchor(self, leaf: Candidate) -> _Outcome:
         """A certificate that is itself an anchor needs no path; but it may have run out."""
+        if (bad := _unknown_demand(leaf)) is not None:
+            return _Outcome(Verdict.UNTRUSTED, (_failed("path", "invalid", **bad),), (leaf,))
         for verdict, word, wrong in (
             (Verdict.EXPIRED, "expired", self.moment > leaf.loose.not_valid_after),
             (Verdict.NOT_YET_VALID, "not_yet_valid", self.moment < leaf.loose.not_valid_before),
@@ -262,15 +268,22 @@ class _Validation:
         self, path: tuple[Candidate, ...], anchors: Sequence[Candidate], search: Search, known: RevocationData
     ) -> _Outcome:
         """One path: its algorithms and use by our rules, all the rest by certvalidator."""
+        if (bad := _unknown_demand(path[-1])) is not None:
+            return _Outcome(Verdict.UNTRUSTED, (_failed("path", "invalid", **bad),), path)
         if (bad := _weak_link(path)) is not None:
             return _Outcome(Verdict.UNTRUSTED, (_failed("algorithm", "weak", **bad),), path)
         if self.usage is not None and (bad := _unfit(path, self.usage)) is not None:
             return _Outcome(Verdict.UNTRUSTED, (_failed("usage", "usage", **bad),), path)
-        relevant, too_much = known.relevant(path, self.bounds.revocation_bytes)
+        relevant, too_much = known.relevant(path, search, self.bounds)
         if too_much:
-            self.noted.append(_noted("bounds", "bounds", bound="revocation_bytes"))
+            self.noted.append(_noted("bounds", "bounds", bound="revocation_data"))
         helpers = search.closure((*relevant.issuers, *(each.issuer for each in path)))
+        relevant = relevant.about((*path, *helpers, *search.anchors_named(relevant.issuers)))
         outcome = self._ask(path, anchors, helpers, relevant, _RULES[self.revocation])
+        if outcome.verdict is Verdict.CANNOT_TELL:
+            # Only the status may be unknown: an expired certificate is expired whether or not a list is at hand.
+            otherwise = self._ask(path, anchors, helpers, relevant, RevocationCheckingRule.NO_CHECK)
+            return outcome if otherwise.verdict is Verdict.VALID else otherwise
         if (
             outcome.verdict is Verdict.VALID
             and relevant.crls
@@ -312,14 +325,15 @@ class _Validation:
         except (*_FOREIGN, *_HOSTILE) as error:
             return replace(_refusal(error, known.freshness(path)), path=path)
         return _Outcome(
-            Verdict.VALID, (_passed("path", "valid", **_about(anchor)), self._status_finding(path, known)), path
+            Verdict.VALID, (_passed("path", "valid", **_about(anchor)), *self._status_findings(path, known)), path
         )
 
-    def _status_finding(self, path: tuple[Candidate, ...], known: RevocationData) -> Finding:
+    def _status_findings(self, path: tuple[Candidate, ...], known: RevocationData) -> list[Finding]:
         if self.revocation is RevocationRule.OFF:
-            return _noted("revocation", "revocation_off")
+            return [_noted("revocation", "revocation_off")]
         word = "not_revoked" if self.revocation is RevocationRule.REQUIRE else "revocation_if_named"
-        return _passed("revocation", word, **known.freshness(path))
+        status = _passed("revocation", word, **known.freshness(path))
+        return [status, _noted("revocation", "without_delta")] if known.lacks_delta else [status]
 
 
 def _refusal(error: Exception, freshness: Mapping[str, str]) -> _Outcome:
@@ -341,6 +355,12 @@ def _refusal(error: Exception, freshness: Mapping[str, str]) -> _Outcome:
 
 
 _ORDER: Final = {verdict: rank for rank, verdict in enumerate(Verdict)}
+
+
+def _unknown_demand(anchor: Candidate) -> dict[str, str] | None:
+    """What an anchor wants and nobody here knows: a critical extension; certvalidator looks at all others'."""
+    unknown = anchor.loose.critical_extensions - SUPPORTED_EXTENSIONS
+    return {**_about(anchor), "critical_extensions": ", ".join(sorted(unknown))} if unknown else None
 
 
 def _weak_link(path: tuple[Candidate, ...]) -> dict[str, str] | None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from asn1crypto import algos, keys, x509
+from cryptography.exceptions import InvalidSignature
 from pyhanko_certvalidator.sig_validate import (
     DEFAULT_VALIDATION_CONTEXT,
     DefaultSignatureValidator,
@@ -78,4 +79,7 @@ class InheritingSignatureValidator(DefaultSignatureValidator):
     ) -> None:
         """Check with the whole key, where only a part was in the certificate."""
         key = self._whole.get(public_key_info.dump(), public_key_info) if self._whole else public_key_info
-        super().validate_signature(signature, signed_data, key, signature_algorithm, context)
+        try:
+            super().validate_signature(signature, signed_data, key, signature_algorithm, context)
+        except AssertionError:  # the algorithm is not one of such a key
+            raise InvalidSignature from None

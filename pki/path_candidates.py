@@ -11,23 +11,30 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from asn1crypto import keys as asn1_keys
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 
+from .certificate_form import check_certificate_form
 from .certificates import load_certificate
 from .errors import Malformed
+from .path_names import Certificate
 
 CERTIFICATE_MAX_LEN: Final = 64 * 1024
 """Bytes of a certificate that is read at all."""
+RSA_BITS_MAX: Final = 16_384
+"""Of a key that is used at all; longer ones only cost time."""
+_POINT_FORMS: Final = (0x02, 0x03, 0x04)
+"""Compressed and uncompressed; not hybrid (RFC 5480, 2.2)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """How much work one validation may be. What is over a bound is left out, and the report says so."""
 
-    others: int = 1000
+    others: int = 500
     """Certificates that come with the one to be checked."""
     depth: int = 10
     """Certificates of a path."""
@@ -35,7 +42,9 @@ class Bounds:
     """Signatures tried while looking for paths."""
     paths: int = 16
     """Paths that are checked in full."""
-    revocation_bytes: int = 4 * 1024 * 1024
+    revocation_lists: int = 64
+    """CRLs, and as many OCSP responses, that concern the path."""
+    revocation_bytes: int = 10 * 1024 * 1024
     """Bytes of CRLs and OCSP responses that concern the path."""
     seconds: float = 1.0
     """Time after which no further path is begun."""
@@ -63,21 +72,28 @@ class Candidate:
         """
         if self.name == self.issuer:
             return self.loose
-        anchor = asn1_x509.Certificate.load(self.der)
+        anchor = Certificate.load(self.der)
         body = anchor["tbs_certificate"]
         body["issuer"] = body["subject"]
         body["extensions"] = [
             each for each in body["extensions"] if each["extn_id"].native != "authority_key_identifier"
         ]
-        return asn1_x509.Certificate.load(anchor.dump(force=True))
+        return Certificate.load(anchor.dump(force=True))
 
 
-def read_candidate(der: bytes) -> Candidate:
-    """Read a certificate strictly; raise Malformed for anything else than one well-formed X.509 certificate."""
+def read_candidate(certificate: bytes | Candidate) -> Candidate:
+    """Read a certificate (DER) strictly; one that was read before is taken as it is.
+
+    Raise Malformed for anything else than one well-formed X.509 certificate.
+    """
+    if isinstance(certificate, Candidate):
+        return certificate
+    der = certificate
     if len(der) > CERTIFICATE_MAX_LEN:
         raise Malformed(f"the certificate is longer than {CERTIFICATE_MAX_LEN} bytes, which no honest one is")
+    check_certificate_form(der)
     try:
-        loose = asn1_x509.Certificate.load(der, strict=True)
+        loose = Certificate.load(der, strict=True)
         public_key = loose["tbs_certificate"]["subject_public_key_info"]
         inherits = (
             public_key["algorithm"]["algorithm"].native == "dsa" and not public_key["algorithm"]["parameters"].native
@@ -87,10 +103,28 @@ def read_candidate(der: bytes) -> Candidate:
         key = public_key.dump()
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         raise Malformed("these bytes are no X.509 certificate (DER) that can be used") from None
-    strict = None if inherits else load_certificate(der)
-    if strict is not None and strict.serial_number <= 0:
-        raise Malformed("the certificate's serial number is not positive (RFC 5280, 4.1.2.2)")
+    strict = None
+    if not inherits:
+        strict = load_certificate(der)
+        _check_key(strict, public_key)
     return Candidate(der, strict, loose, name, issuer, key)
+
+
+def _check_key(certificate: x509.Certificate, info: asn1_keys.PublicKeyInfo) -> None:
+    """Nobody may believe in a key that is none: a point beside its curve, a curve that the key itself brings."""
+    try:
+        key = certificate.public_key()
+    except (UnsupportedAlgorithm, ValueError, TypeError):
+        raise Malformed("the certificate's public key is damaged, or of a kind that is not used here") from None
+    if isinstance(key, rsa.RSAPublicKey):
+        right = key.key_size <= RSA_BITS_MAX and key.public_numbers().n % 2 == 1
+    elif isinstance(key, ec.EllipticCurvePublicKey):
+        point = bytes(info["public_key"])
+        right = info["algorithm"]["parameters"].name == "named" and point[0] in _POINT_FORMS
+    else:
+        right = True
+    if not right:
+        raise Malformed("the certificate's public key is written as none may be (RFC 5480, 2.1.1 and 2.2), or too long")
 
 
 class Search:
@@ -111,6 +145,12 @@ class Search:
         self._clock = clock
         self._deadline = clock() + bounds.seconds
         self._signatures: dict[tuple[bytes, bytes], bool] = {}
+        self._anchored: dict[bytes, bool] = {}
+
+    @property
+    def half_time(self) -> bool:
+        """Whether the first half is over, in which everything should have been read."""
+        return self._clock() > self._deadline - self._bounds.seconds / 2
 
     @property
     def out_of_time(self) -> bool:
@@ -143,9 +183,33 @@ class Search:
         pending = [each for name in dict.fromkeys(names) for each in self._others.get(name, ())]
         while pending and len(found) <= self._bounds.paths:
             each = pending.pop()
-            if found.setdefault(each.der, each) is each:
+            if each.der not in found:  # authorities may have certified each other
+                found[each.der] = each
                 pending += self._issuers(each, self._others)
-        return list(found.values())
+        return [each for each in found.values() if self._is_anchored(each)]
+
+    def anchors_named(self, names: Iterable[str]) -> list[Candidate]:
+        """The anchors of these names."""
+        return [each for name in dict.fromkeys(names) for each in self._anchors.get(name, ())]
+
+    def vouches(self, crl: x509.CertificateRevocationList, issuer: str) -> bool:
+        """Whether a CRL by this name is signed by somebody who leads to an anchor; others would only cost time."""
+        for each in (*self._anchors.get(issuer, ()), *self._others.get(issuer, ())):
+            if self.out_of_time:
+                self.exhausted = "seconds"
+                return False
+            if _signed_list(crl, each.strict) and self._is_anchored(each):
+                return True
+        return False
+
+    def _is_anchored(self, candidate: Candidate) -> bool:
+        """Whether a path leads from it to an anchor, whatever that path is worth."""
+        known = self._anchored.get(candidate.der)
+        if known is None:
+            known = any(candidate.der == each.der for each in self._anchors.get(candidate.name, ()))
+            known = known or next(self.paths(candidate), None) is not None
+            self._anchored[candidate.der] = known
+        return known
 
     def _issuers(self, child: Candidate, pool: dict[str, list[Candidate]]) -> list[Candidate]:
         """Certificates that signed `child`."""
@@ -160,7 +224,7 @@ class Search:
         if known is not None:
             return known
         if len(self._signatures) >= self._bounds.signatures or self.out_of_time:
-            self.exhausted = "signatures"
+            self.exhausted = "seconds" if self.out_of_time else "signatures"
             return False
         return self._signatures.setdefault((child.der, issuer.key), _fits(child.strict, issuer.strict))
 
@@ -182,6 +246,19 @@ def _identifiers_fit(child: Candidate, issuer: Candidate) -> bool:
     return not wanted or there is None or wanted in {None, there}
 
 
+def _signed_list(crl: x509.CertificateRevocationList, issuer: x509.Certificate | None) -> bool:
+    """Whether the signature is by that key; True also where this can't say, since the full check will."""
+    if issuer is None:
+        return True
+    key = issuer.public_key()
+    if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey):
+        return True
+    try:
+        return crl.is_signature_valid(key)
+    except (UnsupportedAlgorithm, ValueError, TypeError):
+        return False
+
+
 def _fits(child: x509.Certificate | None, issuer: x509.Certificate | None) -> bool:
     """Whether the signature is by that key; True also where this can't say, since the full check will."""
     if child is None or issuer is None:
@@ -190,9 +267,13 @@ def _fits(child: x509.Certificate | None, issuer: x509.Certificate | None) -> bo
         key = issuer.public_key()
         parameters = child.signature_algorithm_parameters
         signature, message, used = child.signature, child.tbs_certificate_bytes, child.signature_hash_algorithm
-        if isinstance(key, rsa.RSAPublicKey) and isinstance(parameters, padding.PKCS1v15 | padding.PSS) and used:
+        if isinstance(key, rsa.RSAPublicKey):
+            if not isinstance(parameters, padding.PKCS1v15 | padding.PSS) or used is None:
+                return False
             key.verify(signature, message, parameters, used)
-        elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(parameters, ec.ECDSA):
+        elif isinstance(key, ec.EllipticCurvePublicKey):
+            if not isinstance(parameters, ec.ECDSA):
+                return False
             key.verify(signature, message, parameters)
         elif isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
             key.verify(signature, message)

@@ -21,6 +21,10 @@ _WORDS: Final[Mapping[str, BilingualText]] = MappingProxyType(
         "no_path": BilingualText(
             "ไม่มีเส้นทางไปยังผู้ออกใบรับรองที่เชื่อถือ", "no path leads to a trusted authority; add its root, or what is between"
         ),
+        "search_ended": BilingualText(
+            "หมดเวลาก่อนค้นหาเส้นทางเสร็จ จึงบอกไม่ได้ว่าเชื่อถือได้หรือไม่",
+            "time ran out before a path was found; whether one leads to a trusted authority can't be told",
+        ),
         "anchor": BilingualText("ใบรับรองนี้เป็นรากที่เชื่อถือเอง", "this certificate is itself a trusted root"),
         "valid": BilingualText("เส้นทางใบรับรองถูกต้อง", "the certification path is valid"),
         "expired": BilingualText("ใบรับรองหมดอายุ", "a certificate of the path has expired"),
@@ -35,6 +39,10 @@ _WORDS: Final[Mapping[str, BilingualText]] = MappingProxyType(
         "status_stale": BilingualText(
             "ข้อมูลการเพิกถอนเก่าเกินไป ต้องใช้ข้อมูลใหม่",
             "the revocation data are too old, or of another time; get current ones",
+        ),
+        "without_delta": BilingualText(
+            "ไม่มีรายการเปลี่ยนแปลงล่าสุด (delta CRL) ที่ใช้ได้ จึงใช้รายการเต็มซึ่งยังไม่หมดอายุ",
+            "no current delta CRL is at hand; the full list, itself current, was used without it",
         ),
         "revocation_off": BilingualText("ไม่ได้ตรวจสอบการเพิกถอน ตามที่สั่ง", "revocation was not checked, as was asked"),
         "revocation_if_named": BilingualText(

@@ -24,6 +24,7 @@ from .register_records import check_shards
 from .shares import SHARES_MAX
 
 ROOT: Final = "root"
+PATH_LENGTH_MAX: Final = 9
 PLAN_MAX_LEN: Final = 256 * 1024
 
 
@@ -36,6 +37,8 @@ class PlannedAuthority:
     organisation: str
     key: KeyAlgorithm
     crl_shards: int = 1
+    path_length: int = 0
+    """How many authorities may follow it."""
     profiles: tuple[str, ...] = ()
     key_at: str = ""
     """The reference of a key that is there already, as `piv:9c` on a card; empty if one is to be made."""
@@ -112,10 +115,13 @@ def _authority(table: "_Table", organisation: str, name: str | None = None) -> P
         organisation=table.take("organisation", str, organisation),
         key=table.made("key", KeyAlgorithm),
         crl_shards=table.take("crl_shards", int, 1),
+        path_length=table.take("path_length", int, 0),
         profiles=tuple(table.texts("profiles")),
         key_at=table.take("key_at", str, ""),
     )
     table.close()
+    if planned.path_length not in range(PATH_LENGTH_MAX + 1):
+        raise ConfigError(f"the plan's authority {planned.name} has a path_length that is none; take 0 or 1")
     unknown = sorted(set(planned.profiles) - set(standard_profiles()))
     if unknown:
         raise ConfigError(f"the plan's authority {planned.name} has unknown profiles: {', '.join(unknown)}")

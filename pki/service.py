@@ -19,7 +19,7 @@ from typing import Final
 
 from ecitizen.errors import ConfigError, EcitizenError, UsageError
 
-from .service_connection import Connection, Limits
+from .service_connection import Connection, KnownHeads, Limits
 from .service_routes import Answer, HttpRequest, Route, Routes, told
 from .template import Clock, utc_now
 
@@ -50,6 +50,7 @@ class Service:
             raise UsageError("a route's path begins with / and does not end with it")
         self.limits = limits or Limits()
         self.now = monotonic
+        self.heads = KnownHeads()
         self._clock = clock
         self._routes = routes
         self._depth = max((path.count("/") for path in routes), default=0)

@@ -1,14 +1,16 @@
 """One HTTP/1.1 connection of the service: reads requests within bounds, and sends answers as the peer takes them.
 
-httptools (llhttp) parses. Whatever a peer does costs a bounded amount of memory and ends at a deadline. The socket is
-used directly: a request that is there when its connection is accepted, as most are, is answered without a turn of the
-event loop, which is asked to watch only those peers that keep us waiting.
+httptools (llhttp) parses; the head of a POST that came before, byte for byte, need not be parsed again. Whatever a peer
+does costs a bounded amount of memory and ends at a deadline. The socket is used directly: a request that is there when
+its connection is accepted, as most are, is answered without a turn of the event loop, which is asked to watch only
+those peers that keep us waiting.
 """
 
 import asyncio
 import socket
 from collections import deque
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final, NamedTuple, Protocol
 
@@ -20,6 +22,11 @@ CHUNK_LEN: Final = 64 * 1024
 """Bytes that are taken from the system, or handed to it, at a time."""
 CHUNKS_AT_ONCE: Final = 16
 """So many go to one peer before others have their turn."""
+HEADS_KEPT: Final = 256
+HEAD_KEPT_MAX_LEN: Final = 1024
+_WITH_END: Final[int] = getattr(socket, "MSG_MORE", 0)
+"""Linux: hold the last bytes back until the connection is closed, which follows at once: one packet instead of two."""
+_HEAD_END: Final = b"\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,7 @@ class Host(Protocol):
     """The service, as its connections know it."""
 
     limits: Limits
+    heads: "KnownHeads"
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -77,11 +85,38 @@ class _Asked(NamedTuple):
     """A whole request."""
 
     method: str
-    url: bytes
+    path: str
+    """Empty if there is none."""
     body: bytes
     tag: bytes
     keep_alive: bool
     version: str
+
+
+class KnownHeads:
+    """Heads of POST requests, as programs send them again and again, and what the parser made of them."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, tuple[int, _Asked]] = {}
+        """By their bytes: the length of the body, and the request."""
+
+    def read(self, data: bytes) -> _Asked | None:
+        """The request, if its head is known and this is exactly one whole request."""
+        body_at = data.find(_HEAD_END, 0, HEAD_KEPT_MAX_LEN) + len(_HEAD_END)
+        body_len, asked = self._known.get(data[:body_at], (-1, None))
+        if asked is None or len(data) - body_at != body_len:
+            return None
+        method, path, _, tag, keep_alive, version = asked
+        return _Asked(method, path, data[body_at:], tag, keep_alive, version)
+
+    def remember(self, data: bytes, asked: _Asked) -> None:
+        """Know the head of a request that these bytes are, and nothing else."""
+        body_at = data.find(_HEAD_END, 0, HEAD_KEPT_MAX_LEN) + len(_HEAD_END)
+        if asked.method != "POST" or body_at < len(_HEAD_END) or data[body_at:] != asked.body:  # in chunks, say
+            return
+        if len(self._known) >= HEADS_KEPT:
+            del self._known[next(iter(self._known))]  # the oldest
+        self._known[data[:body_at]] = len(asked.body), asked
 
 
 class Connection:
@@ -95,7 +130,7 @@ class Connection:
         self._open = True
         self._born = host.now()
         self.deadline = self._born + self._limits.request_seconds
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: httptools.HttpRequestParser | None = None
         self._outgoing: deque[memoryview] = deque()
         self._asked: list[_Asked] = []
         self._last = False
@@ -160,7 +195,8 @@ class Connection:
                 if not self._outgoing:
                     break
                 piece = self._outgoing[0]
-                sent = self._peer.send(piece[:CHUNK_LEN])
+                ending = self._last and len(self._outgoing) == 1
+                sent = self._peer.send(piece[:CHUNK_LEN], _WITH_END if ending else 0)
                 if sent < len(piece):
                     self._outgoing[0] = piece[sent:]
                 else:
@@ -190,9 +226,30 @@ class Connection:
                 self._host.loop.remove_writer(self._peer)
 
     def _received(self, data: bytes) -> None:
+        fresh = self._parser is None
+        if fresh and (known := self._host.heads.read(data)) is not None:
+            asked = [known]
+        else:
+            clean = self._parse(data)
+            asked, self._asked = self._asked, []
+            if fresh and clean and len(asked) == self._messages == 1:
+                self._host.heads.remember(data, asked[0])
+        for each in asked:
+            if not self._last:
+                self._answer(each)
+        if self._refusal is not None and not self._last:
+            self._last = True
+            self._send(told(self._refusal), (), None)
+
+    def _parse(self, data: bytes) -> bool:
+        """Hand these bytes to the parser; give whether it had nothing to object."""
+        if self._parser is None:
+            self._parser = httptools.HttpRequestParser(self)
         head_of = self._head_of
+        clean = False
         try:
             self._parser.feed_data(data)
+            clean = True
         except httptools.HttpParserUpgrade:  # to a protocol that nobody speaks here: the request counts as it is
             self._asked[-1:] = [each._replace(keep_alive=False) for each in self._asked[-1:]]
         except httptools.HttpParserError:
@@ -200,13 +257,7 @@ class Connection:
         if head_of and head_of == self._head_of:  # a head in many pieces, which the parser keeps until they fit
             self._head_fed += len(data)
             self._check_head(self._head_fed)
-        asked, self._asked = self._asked, []
-        for each in asked:
-            if not self._last:
-                self._answer(each)
-        if self._refusal is not None and not self._last:
-            self._last = True
-            self._send(told(self._refusal), (), None)
+        return clean and self._refusal is None
 
     # What the parser tells
 
@@ -244,10 +295,11 @@ class Connection:
 
     def on_message_complete(self) -> None:
         """Its end."""
-        if self._refusal is None:
-            method = self._parser.get_method().decode("ascii")
-            keep_alive, version = self._parser.should_keep_alive(), self._parser.get_http_version()
-            self._asked.append(_Asked(method, self._url, self._body, self._tag, keep_alive, version))
+        parser = self._parser
+        if self._refusal is None and parser is not None:
+            method = parser.get_method().decode("ascii")
+            keep_alive, version = parser.should_keep_alive(), parser.get_http_version()
+            self._asked.append(_Asked(method, _path(self._url), self._body, self._tag, keep_alive, version))
 
     def _check_head(self, count: int) -> None:
         if count > self._limits.head_len:
@@ -260,16 +312,12 @@ class Connection:
     # Answering
 
     def _answer(self, asked: _Asked) -> None:
-        try:
-            path = httptools.parse_url(asked.url).path or b"/"
-        except httptools.HttpParserInvalidURLError:
-            path = b""
-        if not path.startswith(b"/"):
+        if not asked.path:
             self._last = True
             self._send(told(HTTPStatus.BAD_REQUEST), (), asked)
             return
         method = "GET" if asked.method == "HEAD" else asked.method
-        answer, allowed = self._host.answer(path.decode("latin-1"), method, asked.body)
+        answer, allowed = self._host.answer(asked.path, method, asked.body)
         long_enough = self._host.now() - self._born > self._limits.connection_seconds
         self._last = self._last or not asked.keep_alive or long_enough
         self._send(answer, allowed, asked)
@@ -279,32 +327,50 @@ class Connection:
         status, body = answer.status, answer.body
         if asked is not None and answer.tag and asked.tag.decode("latin-1") == answer.tag:
             status, body = HTTPStatus.NOT_MODIFIED, b""
-        head = [
-            b"HTTP/1.1 %d %b\r\nDate: %b" % (status, status.phrase.encode("ascii"), self._host.date()),
-        ]
-        if status is not HTTPStatus.NOT_MODIFIED:
-            head.append(b"Content-Type: %b\r\nContent-Length: %d" % (answer.content_type.encode("ascii"), len(body)))
-        if allowed:
-            head.append(b"Allow: " + ", ".join(allowed).encode("ascii"))
-        if answer.tag:
-            head.append(b"ETag: " + answer.tag.encode("ascii"))
-        if asked is None or asked.method != "POST":
-            head.append(_cache_control(answer))
-        if self._last:
-            head.append(b"Connection: close")
-        elif asked is not None and asked.version == "1.0":
-            head.append(b"Connection: keep-alive")
+        cache_control = _cache_control(answer) if asked is None or asked.method != "POST" else b""
+        connection = b"close" if self._last else b"keep-alive" if asked and asked.version == "1.0" else b""
+        head = _head(status, answer.content_type, allowed, answer.tag, cache_control, connection)
+        length = b"" if status is HTTPStatus.NOT_MODIFIED else b"Content-Length: %d\r\n" % len(body)
         if asked is not None and asked.method == "HEAD":
             body = b""
         self.deadline = self._host.now() + self._limits.idle_seconds
-        whole = b"\r\n".join((*head, b"", b"" if len(body) > CHUNK_LEN else body))
-        self._outgoing.append(memoryview(whole))
+        whole = b"%bDate: %b\r\n%b\r\n" % (head, self._host.date(), length)
         if len(body) > CHUNK_LEN:
-            self._outgoing.append(memoryview(body))
+            self._outgoing += (memoryview(whole), memoryview(body))
+        else:
+            self._outgoing.append(memoryview(whole + body))
 
 
 def _cache_control(answer: Answer) -> bytes:
     """RFC 9111, 5.2; as RFC 5019, 6.2 wants it for OCSP."""
     if answer.max_age is None:
-        return b"Cache-Control: no-store"
-    return b"Cache-Control: max-age=%d, public, no-transform, must-revalidate" % answer.max_age
+        return b"no-store"
+    return b"max-age=%d, public, no-transform, must-revalidate" % answer.max_age
+
+
+@lru_cache(maxsize=HEADS_KEPT)
+def _head(
+    status: HTTPStatus, content_type: str, allowed: tuple[str, ...], tag: str, cache_control: bytes, connection: bytes
+) -> bytes:
+    """Status line and headers, but for the time and the length."""
+    lines = [b"HTTP/1.1 %d %b" % (status, status.phrase.encode("ascii"))]
+    if status is not HTTPStatus.NOT_MODIFIED:
+        lines.append(b"Content-Type: " + content_type.encode("ascii"))
+    for name, value in (
+        (b"Allow: ", ", ".join(allowed).encode("ascii")),
+        (b"ETag: ", tag.encode("ascii")),
+        (b"Cache-Control: ", cache_control),
+        (b"Connection: ", connection),
+    ):
+        if value:
+            lines.append(name + value)
+    return b"".join(line + b"\r\n" for line in lines)
+
+
+def _path(url: bytes) -> str:
+    """The path of a request's target; empty if there is none."""
+    try:
+        path: bytes = httptools.parse_url(url).path or b"/"
+    except httptools.HttpParserInvalidURLError:
+        return ""
+    return path.decode("latin-1") if path.startswith(b"/") else ""

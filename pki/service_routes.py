@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from .ocsp import OcspResponder
@@ -38,8 +38,7 @@ _CONTENT_TYPES = MappingProxyType({".crl": (CRL, CRL_MAX_AGE), ".cer": (CERTIFIC
 """Files that are served, by their suffix: all DER."""
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
+class HttpRequest(NamedTuple):
     """What is asked of a route."""
 
     method: str
@@ -49,8 +48,7 @@ class HttpRequest:
     body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What is sent back."""
 
     status: HTTPStatus
@@ -82,7 +80,7 @@ def told(status: HTTPStatus) -> Answer:
 
 def ocsp_route(responder: OcspResponder) -> Route:
     """OCSP by POST, and by GET with the request in the path as base64 (RFC 6960, A.1)."""
-    max_age = int(responder.rules.unasked.total_seconds())
+    max_age, ok = int(responder.rules.unasked.total_seconds()), HTTPStatus.OK
 
     def answer(request: HttpRequest) -> Answer:
         message = request.body
@@ -92,7 +90,7 @@ def ocsp_route(responder: OcspResponder) -> Route:
             except binascii.Error:
                 return told(HTTPStatus.BAD_REQUEST)
         found = responder.respond(message)
-        return Answer(HTTPStatus.OK, OCSP_RESPONSE, found.der, max_age if found.shared else None)
+        return Answer(ok, OCSP_RESPONSE, found.der, max_age if found.shared else None)
 
     return Route(answer, ("GET", "HEAD", "POST"))
 

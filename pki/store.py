@@ -49,7 +49,13 @@ __all__ = [
 BUSY_SECONDS: Final = 30.0
 """How long a call waits for another process that is writing."""
 
+_GOOD: Final = CertificateStatus(CertificateState.GOOD)
+_UNKNOWN: Final = CertificateStatus(CertificateState.UNKNOWN)
 _ROWS_AT_ONCE = 10_000
+_STATUS = """
+SELECT r.at, r.reason FROM certificate c LEFT JOIN revocation r ON r.authority = c.authority AND r.serial = c.serial
+WHERE c.authority = ? AND c.serial = ?
+"""
 _LISTED = """
 SELECT serial, at, reason FROM revocation
 WHERE authority = ? AND shard = ? AND (not_after >= ? OR change > ?)
@@ -306,17 +312,11 @@ class Store:
 
     def status(self, authority: str, serial: int) -> CertificateStatus:
         """What the authority says of a serial number; UNKNOWN if it has not issued such a certificate."""
-        row = self._one(
-            "SELECT r.at, r.reason FROM certificate c LEFT JOIN revocation r "
-            "ON r.authority = c.authority AND r.shard = c.shard AND r.serial = c.serial "
-            "WHERE c.authority = ? AND c.serial = ?",
-            self._id(authority),
-            serial_content(serial),
-        )
+        row = self._one(_STATUS, self._id(authority), serial_content(serial))
         if row is None:
-            return CertificateStatus(CertificateState.UNKNOWN)
+            return _UNKNOWN
         if row[0] is None:
-            return CertificateStatus(CertificateState.GOOD)
+            return _GOOD
         return CertificateStatus(CertificateState.REVOKED, _moment(row[0]), RevocationReason(row[1]))
 
     def revoked(self, authority: str, shard: int | None = None, since: int | None = None) -> Iterator[RevokedEntry]:
@@ -343,6 +343,35 @@ class Store:
                 yield from self._rows(_LISTED, (number, each, *expired))
             else:
                 yield from self._rows(_CHANGED, (number, each, since))
+
+    # For those who keep the status of all certificates (`pki.ocsp_index`)
+
+    def newest(self) -> tuple[int, int]:
+        """Numbers of the newest certificate and of the newest event, of any authority; they only grow."""
+        query = (
+            "SELECT coalesce((SELECT max(id) FROM certificate), 0), "
+            "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'change'), 0)"
+        )
+        certificate, change = self._one(query)
+        return certificate, change
+
+    def serials(self, authority: str, since: int) -> Iterator[bytes]:
+        """Serial numbers, as the content of their DER INTEGER, of certificates after that number; below 0 all."""
+        query = "SELECT serial FROM certificate WHERE authority = ?"
+        values: tuple[int, ...] = (self._id(authority),)
+        if since >= 0:
+            query, values = (
+                "SELECT serial FROM certificate NOT INDEXED WHERE authority = ? AND id > ?",
+                (*values, since),
+            )
+        return (content for (content,) in self._rows(query, values))
+
+    def events(self, authority: str, since: int) -> Iterator[tuple[bytes, int, int]]:
+        """What was revoked and reinstated after an event, in order; below 0 what is revoked now. As `revoked_rows`."""
+        if since < 0:
+            return self._rows("SELECT serial, at, reason FROM revocation WHERE authority = ?", (self._id(authority),))
+        query = "SELECT serial, at, reason FROM change NOT INDEXED WHERE id > ? AND authority = ? ORDER BY id"
+        return self._rows(query, (since, self._id(authority)))
 
     # Revocation lists
 

@@ -10,11 +10,13 @@ A good path alone is never enough for a card: `check` also wants the application
 
 import hashlib
 import os
+import time
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -23,9 +25,10 @@ from ecitizen.errors import ConfigError, FileFailed, UsageError
 
 from .errors import Malformed
 from .path import Finding, PathReport, Result, RevocationRule, Verdict, validate
-from .path_candidates import CERTIFICATE_MAX_LEN, read_candidate
+from .path_candidates import CERTIFICATE_MAX_LEN, Candidate, read_candidate
 from .path_words import words
 from .pem import der_from, pem
+from .revocation_data import Crl, read_crl
 
 ANCHORS: Final = "anchors"
 ISSUERS: Final = "issuers"
@@ -74,24 +77,37 @@ class Anchor:
 
 
 class TrustStore:
-    """A trust directory as it was when opened. Files that can't be read as what they should be are in `refused`."""
+    """A trust directory as it was when opened. Files that can't be read as what they should be are in `refused`.
 
-    def __init__(self, directory: Path, policy: TrustPolicy, refused: list[str]) -> None:
+    Each file is read and taken apart once, however many certificates are checked.
+    """
+
+    def __init__(
+        self, directory: Path, policy: TrustPolicy, refused: list[str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.directory = directory
         self.policy = policy
         self.refused = refused
-        self.anchors = tuple(_anchor(file, der) for file, der in self._certificates(ANCHORS))
-        self.issuers = tuple(der for _, der in self._certificates(ISSUERS))
+        self._clock = clock
+        roots, issuers = list(self._certificates(ANCHORS)), list(self._certificates(ISSUERS))
+        self.anchors = tuple(_anchor(file, root.der) for file, root in roots)
+        self.issuers = tuple(issuer.der for _, issuer in issuers)
+        self._roots = tuple(root for _, root in roots)
+        self._between = tuple(issuer for _, issuer in issuers)
+        self._fingerprints = {each.der: _key_fingerprint(each) for each in (*self._roots, *self._between)}
         self.crls = tuple(self._contents(CRLS, "X509 CRL"))
         self.ocsps = tuple(self._contents(OCSP, "OCSP RESPONSE"))
 
     @classmethod
-    def open(cls, directory: str | os.PathLike[str]) -> "TrustStore":
-        """Read a trust directory; raise ConfigError if it is none, or its policy.toml is wrong."""
+    def open(cls, directory: str | os.PathLike[str], *, clock: Callable[[], float] = time.monotonic) -> "TrustStore":
+        """Read a trust directory; raise ConfigError if it is none, or its policy.toml is wrong.
+
+        `clock` counts the seconds that a validation may take.
+        """
         folder = Path(directory)
         if not folder.is_dir():
             raise ConfigError(f"{folder} is no trust directory; make one with `ecitizen trust add`")
-        return cls(folder, _read_policy(folder / POLICY), [])
+        return cls(folder, _read_policy(folder / POLICY), [], clock)
 
     def check(
         self,
@@ -111,32 +127,41 @@ class TrustStore:
         """
         report = validate(
             certificate,
-            anchors=[anchor.certificate for anchor in self.anchors],
-            others=[*others, *self.issuers],
-            crls=[*crls, *self.crls],
+            anchors=self._roots,
+            others=[*others, *self._between],
+            crls=[*crls, *self._lists],
             ocsps=[*ocsps, *self.ocsps],
             moment=moment,
             revocation=revocation,
             usage=usage,
+            clock=self._clock,
         )
         if application is None or report.verdict is not Verdict.VALID:
             return report
         return self._for_application(report, application)
 
+    @cached_property
+    def _lists(self) -> tuple[Crl | bytes, ...]:
+        """The CRLs, read once; those that can't be used as they are, so that each report says so."""
+        return tuple(read_crl(der) or der for der in self.crls)
+
     def _for_application(self, report: PathReport, application: str) -> PathReport:
         trusted = self.policy.applications.get(application)
-        issuer = key_fingerprint(report.chain[1]) if len(report.chain) > 1 else ""
+        issuer = self._key_fingerprint(report.chain[1]) if len(report.chain) > 1 else ""
         if trusted is not None and issuer in trusted.authorities:
             return report
         evidence = {"application": application, "authority": issuer}
         finding = Finding("policy", Result.FAILED, words("wrong_authority"), evidence)
         return replace(report, verdict=Verdict.UNTRUSTED, findings=(finding, *report.findings))
 
-    def _certificates(self, folder: str) -> Iterator[tuple[str, bytes]]:
+    def _key_fingerprint(self, certificate: bytes) -> str:
+        return self._fingerprints.get(certificate) or key_fingerprint(certificate)
+
+    def _certificates(self, folder: str) -> Iterator[tuple[str, Candidate]]:
         for path, content in self._files(folder, CERTIFICATE_MAX_LEN):
             try:
                 for der in der_from(content, "CERTIFICATE"):
-                    yield path.name, read_candidate(der).der
+                    yield path.name, read_candidate(der)
             except Malformed as error:
                 self.refused.append(f"{path}: {error}")
 
@@ -206,7 +231,11 @@ def remove_anchor(directory: str | os.PathLike[str], fingerprint: str) -> Anchor
 
 def key_fingerprint(certificate: bytes) -> str:
     """SHA-256 of a certificate's SubjectPublicKeyInfo, hex: how policy.toml names an authority."""
-    return hashlib.sha256(read_candidate(certificate).key).hexdigest()
+    return _key_fingerprint(read_candidate(certificate))
+
+
+def _key_fingerprint(certificate: Candidate) -> str:
+    return hashlib.sha256(certificate.key).hexdigest()
 
 
 def _anchor(file: str, der: bytes) -> Anchor:

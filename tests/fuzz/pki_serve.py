@@ -105,7 +105,7 @@ class _Peer:
         assert not self.closed
         return self._source.piece()
 
-    def send(self, data: memoryview) -> int:
+    def send(self, data: memoryview, flags: int = 0) -> int:
         assert not self.closed
         slow = self._source.byte()
         if slow & 1:

@@ -1,4 +1,4 @@
-"""What pkilint, a judge of certificates by RFC 5280, says of every kind that is issued here, and of the lists."""
+"""What pkilint, a judge by RFC 5280 and RFC 6960, says of all certificates, revocation lists and OCSP answers."""
 
 import json
 import subprocess
@@ -6,14 +6,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import hashes
 
 from ecitizen.algorithms import KeyAlgorithm
+from pki.certificates import load_certificate
+from pki.keys import FileSigner, generate_key
+from pki.ocsp import OcspResponder
 from pki.oids import OWN_ARC
 from pki.pem import pem
 from pki.profiles import Profile, SubjectKind, standard_profiles
 from pki.publishing import CrlPublisher
-from pki.status import RevocationReason
-from tests.unit.registered import MOMENT, PUBLIC_KEYS, Registered, person_request, registered, serial_of
+from pki.status import CertificateState, CertificateStatus, RevocationReason
+from tests.service_authorities import ocsp_request
+from tests.unit.registered import HOUR, MOMENT, PUBLIC_KEYS, Registered, person_request, registered, serial_of
 
 SEVERITIES = {"NOTICE", "WARNING", "ERROR", "FATAL"}
 KINDS = [KeyAlgorithm.P_256, KeyAlgorithm.P_384, KeyAlgorithm.RSA_2048]
@@ -79,3 +84,46 @@ def test_revocation_lists_are_without_fault(authorities: Registered, name: str, 
         path = tmp_path / "list.pem"
         path.write_bytes(pem(each.path.read_bytes(), "X509 CRL"))
         assert findings("lint_crl", "-t", kind, "-p", "PKIX", path) == []
+
+
+STATUSES = {
+    "good": CertificateStatus(CertificateState.GOOD),
+    "revoked": CertificateStatus(CertificateState.REVOKED, MOMENT - HOUR, RevocationReason.KEY_COMPROMISE),
+    "revoked without a reason": CertificateStatus(
+        CertificateState.REVOKED, MOMENT - HOUR, RevocationReason.UNSPECIFIED
+    ),
+    "on hold": CertificateStatus(CertificateState.REVOKED, MOMENT - HOUR, RevocationReason.CERTIFICATE_HOLD),
+    "unknown": CertificateStatus(CertificateState.UNKNOWN),
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "delegated", "hashed", "nonce"),
+    [
+        ("good", True, hashes.SHA256(), bytes(range(32))),
+        ("good", False, hashes.SHA1(), None),
+        ("revoked", True, hashes.SHA1(), None),
+        ("revoked without a reason", True, hashes.SHA256(), None),
+        ("on hold", False, hashes.SHA256(), bytes(range(8))),
+        ("unknown", True, hashes.SHA1(), None),
+    ],
+    ids=["good with a nonce", "good by the issuer", "revoked", "revoked without a reason", "on hold", "unknown"],
+)
+def test_ocsp_answers_are_without_fault(
+    authorities: Registered,
+    status: str,
+    delegated: bool,
+    hashed: hashes.HashAlgorithm,
+    nonce: bytes | None,
+    tmp_path: Path,
+) -> None:
+    signer, certificate = authorities.persons_signer, authorities.persons.certificate
+    if delegated:
+        signer = FileSigner(generate_key(KeyAlgorithm.P_256))
+        certificate = authorities.persons.issue_service(signer.public_key, "OCSP", profile="ocsp", moment=MOMENT - HOUR)
+    issuer = authorities.persons.certificate
+    responder = OcspResponder(signer, certificate, issuer, lambda _: STATUSES[status], clock=lambda: MOMENT)
+    request = ocsp_request(load_certificate(authorities.card()), load_certificate(issuer), hashed, nonce)
+    path = tmp_path / "answer.der"
+    path.write_bytes(responder.answer(request))
+    assert findings("lint_ocsp_response", "--document-format", "DER", path) == []

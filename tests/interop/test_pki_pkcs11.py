@@ -67,6 +67,11 @@ def test_a_key_signs_in_every_way_of_its_kind(keys: KeySource, module: Path, kin
         keys.generate(reference(module, f"key-{kind}"), kind)
 
 
+def test_a_new_key_needs_a_name(keys: KeySource, module: Path) -> None:
+    with pytest.raises(UsageError, match="object=NAME"):
+        keys.generate(f"pkcs11:token=The%20ministry;id=%01?module-path={module}", KeyAlgorithm.P_256)
+
+
 def test_what_is_wrong_is_told(keys: KeySource, module: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyUnavailable, match="no such key"):
         keys.open(reference(module, "nobody"))

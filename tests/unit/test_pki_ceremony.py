@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -150,7 +151,8 @@ def test_its_authorities_work(held: Ceremony) -> None:
         held.clock.now += timedelta(days=45)
         assert [each.name for each in opened.make_services()] == ["persons-ocsp"]
         assert [each.number for each in opened.publish("persons")] == [1, 1]
-        for record, signer in opened.service_signers():
+        for record in opened.store.services():
+            signer = opened.service_signer(record)
             assert load_certificate(record.certificate).public_key() is not None
             assert signer.key_algorithm is KeyAlgorithm.P_256
         with pytest.raises(NotIssued):
@@ -212,7 +214,18 @@ def test_the_standard_plan_has_an_authority_for_each_application() -> None:
     plan = Plan.parse(standard_plan(), base_uri="http://pki.example")
     assert [each.name for each in plan.authorities] == ["interior", "civil-service", "health", "persons"]
     applications = [name for each in plan.authorities for name in each.profiles if name.startswith("document_signer")]
-    assert len(applications) == len(set(applications)) == 3
+    assert len(applications) == len(set(applications)) == 4
+    assert [each.path_length for each in plan.authorities] == [0, 0, 0, 1]
+
+
+def test_an_authority_may_have_one_below_it_if_the_plan_says_so(tmp_path: Path) -> None:
+    script = SMALL + "path_length = 1\n" + SMALL[SMALL.index("[[authority]]") :].replace("ersons", "lain")
+    held = hold(tmp_path / "ca", script, FileSigner(generate_key(KeyAlgorithm.P_256)))
+    lengths = {}
+    for name, certificate in check(held.text).certificates.items():
+        constraints = load_certificate(certificate).extensions.get_extension_for_class(x509.BasicConstraints).value
+        lengths[name] = constraints.path_length
+    assert lengths == {"root": None, "persons": 1, "plain": 0}
 
 
 def changes() -> Iterator[tuple[str, str, str]]:
@@ -226,6 +239,8 @@ def changes() -> Iterator[tuple[str, str, str]]:
     yield 'organisation = "Ministry"', "organisation = []", "organisation"
     yield 'organisation = "Ministry"', 'colour = "blue"', "colour"
     yield 'name = "persons"', 'name = "persons"\ncrl_shards = 3', "power of two"
+    yield 'name = "persons"', 'name = "persons"\npath_length = 10', "path_length"
+    yield 'name = "persons"', 'name = "persons"\npath_length = -1', "path_length"
     yield "base_uri", "uri", "nobody knows: uri"
     yield 'base_uri = "http://pki.example.go.th"', "", "base_uri"
     yield "[[authority]]", "[authority]", "authority"

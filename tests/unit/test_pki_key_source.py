@@ -86,7 +86,11 @@ def test_a_reference_that_is_none_is_refused(tmp_path: Path, reference: str) -> 
 def test_a_key_in_a_module_is_named_as_in_rfc_7512() -> None:
     uri = Pkcs11Uri.parse("pkcs11:token=The%20token;object=persons?module-path=/usr/lib/softhsm/libsofthsm2.so")
     assert uri == Pkcs11Uri("The token", "persons", "/usr/lib/softhsm/libsofthsm2.so")
+    assert Pkcs11Uri.parse("pkcs11:token=a;id=%01%FF?module-path=c") == Pkcs11Uri("a", "", "c", b"\x01\xff")
+    assert Pkcs11Uri.parse("pkcs11:id=%02;object=b;token=a?module-path=c") == Pkcs11Uri("a", "b", "c", b"\x02")
     for wrong in (
+        "pkcs11:token=a?module-path=c",
+        "pkcs11:token=a;id=?module-path=c",
         "pkcs11:token=a;object=b",
         "pkcs11:token=a;object=b?module-path=",
         "pkcs11:token=a;object=b;slot-id=1?module-path=c",

@@ -224,7 +224,8 @@ def test_a_thousand_embedded_certificates_and_circles_end() -> None:
 def test_no_time_left_is_no_proof() -> None:
     ticks = itertools.count(0, 10)
     report = check(PERSON.der, clock=lambda: float(next(ticks)))
-    assert report.verdict is Verdict.UNTRUSTED
+    assert report.verdict is Verdict.CANNOT_TELL
+    assert failed(report) == {"path"}
     assert any(finding.evidence.get("bound") == "seconds" for finding in report.findings)
 
 
@@ -241,6 +242,30 @@ def test_a_huge_crl_is_left_out_rather_than_read() -> None:
     crls = [ROOT.crl(), AUTHORITY.crl([(number, None) for number in range(100, 400)])]
     report = check(PERSON.der, crls=crls, bounds=Bounds(revocation_bytes=2000))
     assert report.verdict is Verdict.CANNOT_TELL
+
+
+def test_forged_lists_and_lists_of_strangers_cost_little() -> None:
+    """certvalidator alone looks for the issuer of each, in every order of those who share a name: minutes."""
+    twins = [root("Authority") for _ in range(12)]
+    theirs = [twin.crl([(77, None)]) for twin in twins for _ in range(20)]
+    forged = [CRLS[1][:-10] + bytes((number, *bytes(9))) for number in range(100)]
+    begun = time.process_time()
+    report = check(
+        PERSON.der, others=[AUTHORITY.der, *[twin.der for twin in twins]], crls=[ROOT.crl(), *theirs, *forged]
+    )
+    assert report.verdict in {Verdict.CANNOT_TELL, Verdict.UNTRUSTED}
+    assert time.process_time() - begun < 2 * Bounds().seconds
+
+
+def test_more_ocsp_responses_than_will_be_checked() -> None:
+    access = x509.AuthorityInformationAccess(
+        [x509.AccessDescription(x509.OID_OCSP, x509.UniformResourceIdentifier("http://ocsp.test/"))]
+    )
+    person = AUTHORITY.issue("Asked", serial=99, extensions=[(access, False)])
+    good, other = (ocsp_response(each, AUTHORITY, ocsp.OCSPCertStatus.GOOD) for each in (person, PERSON))
+    assert check(person.der, crls=[ROOT.crl()], ocsps=[*[other] * 100, good]).verdict is Verdict.VALID
+    report = check(person.der, crls=[ROOT.crl()], ocsps=[good] * 100)
+    assert any(finding.evidence.get("bound") == "revocation_data" for finding in report.findings)
 
 
 def test_damaged_certificates_are_untrusted_and_damaged_companions_left_out() -> None:
@@ -278,3 +303,14 @@ def test_no_flipped_bit_makes_a_certificate_valid_or_breaks_the_check(data: st.D
 def test_no_bytes_break_the_check(data: bytes) -> None:
     assert check(data).verdict is Verdict.UNTRUSTED
     assert check(PERSON.der, others=[AUTHORITY.der, data], crls=[*CRLS, data], ocsps=[data]).verdict is Verdict.VALID
+
+
+def test_authorities_of_one_name_that_certified_each_other_end_with_lists_at_hand() -> None:
+    first, second = ROOT.issue("Same", authority=True), ROOT.issue("Same", authority=True)
+    circle = [
+        first.issue("Same", authority=True, key=second.key).der,
+        second.issue("Same", authority=True, key=first.key).der,
+    ]
+    person = second.issue("Person")
+    report = check(person.der, others=[first.der, second.der, *circle], crls=[ROOT.crl(), first.crl(), second.crl()])
+    assert report.verdict is Verdict.VALID

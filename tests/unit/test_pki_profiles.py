@@ -21,6 +21,7 @@ validity_days = 10
 
 def test_the_standard_profiles_are_there() -> None:
     assert set(standard_profiles()) == {
+        "application_card_admin",
         "application_citizen_id",
         "application_civil_servant",
         "application_health_insurance",
@@ -28,6 +29,7 @@ def test_the_standard_profiles_are_there() -> None:
         "authentication",
         "card_authentication",
         "desk_tls",
+        "document_signer_card_admin",
         "document_signer_citizen_id",
         "document_signer_civil_servant",
         "document_signer_health_insurance",
@@ -56,7 +58,7 @@ def test_each_application_has_purposes_of_its_own() -> None:
     purposes = [
         profiles[f"{kind}_{application}"].extended_key_usage
         for kind in ("document_signer", "application")
-        for application in ("citizen_id", "civil_servant", "health_insurance")
+        for application in ("card_admin", "citizen_id", "civil_servant", "health_insurance")
     ]
     assert len(set(purposes)) == len(purposes)
     assert all(len(each) == 1 for each in purposes)

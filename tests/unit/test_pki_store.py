@@ -379,3 +379,14 @@ def test_a_full_list_and_its_deltas_tell_what_the_register_does(events: list[tup
         assert (store.status("persons", serial).state is CertificateState.REVOKED) == (
             serial in {entry.serial for entry in listed}
         )
+
+
+def test_a_register_of_version_1_gets_what_it_lacks(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "register") as store:
+        store._connection.execute("DROP INDEX revocation_serial")
+        store._connection.execute("PRAGMA user_version = 1")
+    with Store.open(tmp_path / "register") as store:
+        [version] = store._connection.execute("PRAGMA user_version").fetchone()
+        indexes = store._connection.execute("PRAGMA index_list(revocation)").fetchall()
+    assert version == 2
+    assert "revocation_serial" in [name for _, name, *_ in indexes]

@@ -2,6 +2,7 @@
 
 import stat
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from cryptography import x509
 
 from cardapps.civil_servant import layout as servant_layout
 from cardapps.hierarchy import CRL_RENEWAL, CRL_VALIDITY, Hierarchy
+from cardapps.hierarchy_place import FINGERPRINT
 from cardapps.hierarchy_plan import hierarchy_plan
 from cardapps.seal_files import APPLICATION_CERTIFICATE, SECURITY_OBJECT
 from cardapps.sealing import binding_groups, data_groups, fields_of
@@ -24,6 +26,7 @@ from ecitizen.usecases.read_card import read_card
 from pki.certificates import certified_key, load_certificate
 from pki.data_security import GROUP_CHIP_SERIAL, GROUP_KEY, check_signature, compare_hashes, open_security_object
 from pki.errors import StoreFailed
+from pki.profiles import standard_profiles
 from pki.status import RevocationReason
 from pki.trust import TrustStore
 from tests.sealed_cards import Workshop, reader_with
@@ -137,6 +140,48 @@ def test_two_who_make_it_at_once_get_the_same_one(tmp_path: Path) -> None:
     assert len(found) == 4
     assert len(set(found)) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["hierarchy"]
+
+
+def test_a_hierarchy_of_another_plan_is_moved_aside_and_made_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "hierarchy"
+
+    def root() -> bytes:
+        with Hierarchy.open(folder) as hierarchy:
+            return (hierarchy.trust_folder / "anchors" / "root.pem").read_bytes()
+
+    first = root()
+    assert root() == first
+    (folder / FINGERPRINT).write_text("of an older version\n")
+    found: list[bytes] = []
+    start = threading.Barrier(4)
+
+    def use() -> None:
+        start.wait()
+        found.append(root())
+
+    threads = [threading.Thread(target=use) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert len({*found, first}) == 2
+    assert root() == found[0]
+    [old] = tmp_path.glob("hierarchy-old-*")
+    assert (old / "trust" / "anchors" / "root.pem").read_bytes() == first
+    (folder / FINGERPRINT).unlink()
+    assert root() not in {first, found[0]}
+    assert len(list(tmp_path.glob("hierarchy-old-*"))) == 2
+    assert not list(tmp_path.glob(".hierarchy-*"))
+
+
+def test_the_fingerprint_is_of_all_that_the_folder_is_made_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = hierarchy_plan().fingerprint
+    assert here == hierarchy_plan().fingerprint
+    profiles = dict(standard_profiles())
+    profiles["root"] = replace(profiles["root"], validity=timedelta(days=1))
+    monkeypatch.setattr("cardapps.hierarchy_plan.standard_profiles", lambda: profiles)
+    assert hierarchy_plan().fingerprint != here
 
 
 def test_each_application_has_an_authority_and_purposes_of_its_own() -> None:

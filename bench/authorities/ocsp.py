@@ -1,14 +1,13 @@
 """What an OCSP answer costs: over HTTP on a register of a million certificates beside `openssl ocsp`, and in process.
 
-Both responders have the same P-256 key, certificate and million serial numbers, a tenth of them revoked; ours asks its
-register (SQLite, on disk) each time, OpenSSL holds its index in memory. Each request is a new connection, as OpenSSL
+Both responders have the same P-256 key, certificate and million serial numbers, a tenth of them revoked; both hold
+them in memory, and ours sees what other programs write into its register. Each request is a new connection, as OpenSSL
 knows no other. The figure to compare is the server's own CPU time for a response, which other work on the machine
 disturbs least; throughput is that of the whole, client included. In process, `answer` and the bare signature take turns
 in short batches, and the ratio is the median of the ratios of neighbours.
 """
 
 import argparse
-import json
 import os
 import random
 import shutil
@@ -36,6 +35,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from ecitizen.algorithms import KeyAlgorithm
 from pki.keys import FileSigner, generate_key, load_private_key
 from pki.ocsp import AnswerRules, OcspResponder
+from pki.ocsp_index import StatusIndex
 from pki.register_records import AuthorityRecord
 from pki.service import serve
 from pki.service_routes import ocsp_route
@@ -129,7 +129,7 @@ def run_ours(folder: Path, kept: int) -> None:
             signer(folder),
             der(folder, "responder"),
             der(folder, "issuer"),
-            lambda serial: store.status(NAME, serial),
+            StatusIndex(store, NAME),
             rules=rules,
         )
         serve({PATH: ocsp_route(responder)}, "127.0.0.1", 0, ready=lambda port: print(port, flush=True))
@@ -139,7 +139,8 @@ def run_ours(folder: Path, kept: int) -> None:
 def ours(folder: Path, kept: int) -> Iterator[tuple[int, int]]:
     """Port and process of our server."""
     command = [sys.executable, __file__, "--serve", str(folder), "--kept", str(kept)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout
         port = int(process.stdout.readline())
         try:
@@ -304,35 +305,34 @@ def in_process(folder: Path) -> dict[str, float]:
     return {"bare signatures/s": max(bare), **{name: statistics.median(found) for name, found in ratios.items()}}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--kept", type=int, default=0, help=argparse.SUPPRESS)
-    parser.add_argument("--register", type=int, default=REGISTER, help="certificates in the register")
-    options = parser.parse_args()
-    if options.serve:
-        run_ours(options.serve, options.kept)
-        return
+def run(register: int) -> dict[str, Any]:
+    print(f"OCSP, a register of {register:,} certificates")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_authority(folder)
         inside = in_process(folder)
         chance = random.Random(2)
-        serials = [chance.getrandbits(126) | 1 << 126 for _ in range(options.register)]
+        serials = [chance.getrandbits(126) | 1 << 126 for _ in range(register)]
         write_registers(folder, serials)
         found = over_http(folder, serials)
-    print(f"{'':46}{'server CPU':>12}{'responses/s':>13}")
+    print(f"  {'':44}{'server CPU':>12}{'responses/s':>13}")
     for name, figures in found.items():
         if isinstance(figures, dict):
-            print(f"{name:46}{figures['server CPU us']:>9.0f} us{figures['responses/s']:>13.0f}")
+            print(f"  {name:44}{figures['server CPU us']:>9.0f} us{figures['responses/s']:>13.0f}")
         else:
-            print(f"{name:46}{'yes' if figures else 'NO':>12}")
-    print(f"in process, of {inside['bare signatures/s']:.0f} bare P-256 signatures a second:")
+            print(f"  {name:44}{'yes' if figures else 'NO':>12}")
+    print(f"  in process, of {inside['bare signatures/s']:.0f} bare P-256 signatures a second:")
     for name in ("signed on demand", "nonce", "kept"):
-        print(f"  {name:44}{inside[name]:>11.0%}" + (f"  (aim: {AIM_IN_PROCESS:.0%})" if name != "kept" else ""))
-    found["in process"] = inside
-    found["register"] = options.register
-    Path(__file__).with_suffix(".json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        print(f"    {name:42}{inside[name]:>11.0%}" + (f"  (aim: {AIM_IN_PROCESS:.0%})" if name != "kept" else ""))
+    return {**found, "in process": inside, "register": register}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--serve", type=Path)
+    parser.add_argument("--kept", type=int, default=0)
+    options = parser.parse_args()
+    run_ours(options.serve, options.kept)
 
 
 if __name__ == "__main__":
