@@ -46,5 +46,6 @@ def _read_on(session: CardSession, offset: int, end: int) -> bytes:
         try:
             return session.read_binary(offset, end - offset)
         except (CardError, CardProtocolError, TransmitFailed):
+            session.require_whole_channel()
             session.link.extended_length = False
     return session.read_binary(offset, min(NE_SHORT, end - offset))

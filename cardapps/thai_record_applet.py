@@ -1,17 +1,18 @@
 """Card side of the Thai record form: blocks of bytes, and the commands that read them."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
-from ecitizen.emulator.applet import Applet, Refusal, Selection, ok, require
+from ecitizen.emulator.applet import INSTALLED, Applet, DataGrouping, Refusal, Selection, ok, require
 from ecitizen.emulator.filesystem import FileSelection, TransparentFile
+from ecitizen.emulator.image import Value
 from ecitizen.errors import ImageDamaged
 from ecitizen.iso7816.apdu import CardProtocol, CommandApdu, ResponseApdu
 from ecitizen.iso7816.command import Ins
 from ecitizen.iso7816.status import StatusWord
 
 from . import seal_files, thai_record
-from .fields import Field, encode_field
+from .file_groupings import file_changes
 from .seal_files_applet import files_of
 
 BLOCK_PREFIX = "block"
@@ -19,42 +20,54 @@ BLOCKS_MAX = 27
 """Each block is an EF with a short identifier from 1 up; 1C and 1D are those of the seals."""
 
 
-def write_fields(fields: Iterable[Field], record: Any, blocks: dict[int, bytearray]) -> None:
-    """Write each field of `record` into its place; raise EncodeError that names a field which doesn't fit."""
-    for field in fields:
-        blocks[field.block][field.offset : field.end] = encode_field(field, getattr(record, field.name))
-
-
-def memory_of(blocks: dict[int, bytearray]) -> dict[str, bytes]:
+def memory_of(blocks: Mapping[int, bytes]) -> dict[str, bytes]:
     """The blocks as an applet's memory."""
-    return {f"{BLOCK_PREFIX}{number}": bytes(content) for number, content in blocks.items()}
+    return {f"{BLOCK_PREFIX}{number}": content for number, content in blocks.items()}
+
+
+_PLACES = {thai_record.fid_of(number): f"{BLOCK_PREFIX}{number}" for number in range(BLOCKS_MAX)}
+"""Where the blocks are in memory, by file identifier."""
 
 
 class ThaiRecordApplet(Applet):
     """An applet of blocks; its memory has `block0`, `block1` and so on, and may have the seals."""
 
+    managed: ClassVar[bool] = True
+    contents: ClassVar[tuple[str, ...]] = (f"{BLOCK_PREFIX}0",)
+
     def __init__(self, memory: Any, protocol: CardProtocol) -> None:
         super().__init__(memory, protocol)
-        blocks = len(self.memory) - sum(name in self.memory for name in seal_files.SEALS)
-        if blocks > BLOCKS_MAX:
-            raise ImageDamaged(f"the image's section {self.name} has more than {BLOCKS_MAX} blocks; make a new image")
-        numbers = range(max(blocks, 1))
-        self._blocks = {number: self.content(f"{BLOCK_PREFIX}{number}") for number in numbers}
-        self._files = [
-            TransparentFile(thai_record.fid_of(number), thai_record.sfi_of(number), content, thai_record.ACCESS)
-            for number, content in sorted(self._blocks.items())
-        ]
-        self._seals = files_of(self)
+        if not set(memory) <= {*_PLACES.values(), *seal_files.SEALS, INSTALLED}:
+            raise ImageDamaged(
+                f"the image's section {self.name} has something that is no block or seal; make a new image"
+            )
+        self._blocks()
+        files_of(self)
+
+    def _blocks(self) -> dict[int, bytes]:
+        """The blocks that are there now; the first one is missing as long as the applet is blank."""
+        places = enumerate(_PLACES.values())
+        return {number: self.content(name) for number, name in places if name in self.memory}
 
     def fci(self) -> bytes:
         """The AID, and on T=1 what can be done with the record."""
-        return thai_record.fci(self.aid, self.protocol, len(self._blocks[0]))
+        return thai_record.fci(self.aid, self.protocol, len(self._blocks().get(0, b"")))
 
     def open(self) -> Selection:
-        """A new use of the record."""
-        if self.protocol is CardProtocol.T1:
-            return _RecordSelection(self._blocks, FileSelection([*self._files, *self._seals], self._files[0]))
-        return _RecordSelection(self._blocks, FileSelection(self._seals))
+        """A new use of the record as it is now."""
+        blocks, seals = self._blocks(), files_of(self)
+        if self.protocol is CardProtocol.T0:
+            return _RecordSelection(blocks, FileSelection(seals))
+        files = [
+            TransparentFile(thai_record.fid_of(number), thai_record.sfi_of(number), content, thai_record.ACCESS)
+            for number, content in blocks.items()
+        ]
+        first = files[0] if 0 in blocks else None
+        return _RecordSelection(blocks, FileSelection([*files, *seals], first))
+
+    def store(self, groupings: Sequence[DataGrouping]) -> Mapping[str, Value]:
+        """Blocks and seals, by their file identifiers."""
+        return file_changes(self, _PLACES, groupings)
 
 
 class _RecordSelection:

@@ -1,6 +1,6 @@
 """Host side of the Thai record form: reading pieces of blocks, by the Thai command or by standard READ BINARY."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from ecitizen.errors import CardError, CardProtocolError, StatusError, TransmitFailed
 from ecitizen.iso7816.apdu import CardProtocol
@@ -21,12 +21,13 @@ class RecordReader:
     `refusals` are the status words that the card gave in place of data; what could be read is there all the same.
     """
 
-    def __init__(self, session: CardSession, aid: bytes) -> None:
+    def __init__(self, session: CardSession, aid: bytes, selected: bytes | None = None) -> None:
+        """Select the application, unless it is: then `selected` is what SELECT told of it."""
         self._session = session
         self._blocks: dict[int, SparseBytes] = {}
         self._current: int | None = None
         self.refusals: list[StatusError] = []
-        info = FileInfo.parse(session.select(aid))
+        info = FileInfo.parse(session.select(aid) if selected is None else selected)
         announced = session.protocol is CardProtocol.T1 and info.extended_length
         if announced and session.link.extended_length is None:
             session.link.extended_length = True
@@ -96,6 +97,7 @@ class RecordReader:
                     position += len(data)
                     yield
         except (CardError, CardProtocolError, TransmitFailed):
+            self._session.require_whole_channel()
             self._standard = False
             self._session.link.extended_length = False
 
@@ -113,6 +115,19 @@ class RecordReader:
             yield
             if len(data) < length:
                 return  # the record ends here, or the card gives less at a time
+
+
+def read_blocks(reader: RecordReader, lengths: Mapping[int, int]) -> dict[int, bytes]:
+    """Whole blocks of `lengths` bytes, or what there is of a shorter one; raise StatusError for one that is refused."""
+    found = {}
+    for number, length in lengths.items():
+        span = Span(0, length)
+        for _ in reader.fetch(number, span):
+            pass
+        found[number] = reader.block(number).prefix(span)
+        if not found[number] and reader.refusals:
+            raise reader.refusals[-1]
+    return found
 
 
 def _len_of(missing: dict[int, list[Span]]) -> int:

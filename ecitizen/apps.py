@@ -2,21 +2,26 @@
 
 import os
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from .entry_points import entry_points
 from .errors import ConfigError, UsageError
-from .ports import Driver, PinHolder, TrustEvaluator
-from .session import CardSession
+
+if TYPE_CHECKING:  # what reading a card does without
+    from .issuing_ports import CardScheme
+    from .ports import Driver, PinHolder, TrustEvaluator
+    from .session import CardSession
 
 GROUP_DRIVERS = "ecitizen.drivers"
+GROUP_ISSUER = "ecitizen.issuer"
 GROUP_TRUST = "ecitizen.trust"
 GROUP_PINS = "ecitizen.pins"
 """Entry points of callables that select an application with a PIN, and raise AppNotFound if the card lacks it."""
 
-SelectPinHolder = Callable[[CardSession], PinHolder]
+SelectPinHolder = Callable[["CardSession"], "PinHolder"]
 
 
-def installed_drivers(allow: Iterable[str] | None = None) -> tuple[Driver, ...]:
+def installed_drivers(allow: Iterable[str] | None = None) -> "tuple[Driver, ...]":
     """The drivers of all installed applications, or of those on the list `allow`, in their order of showing.
 
     Code of an application that is not allowed is never imported. Raise UsageError for a name on the list that is
@@ -47,9 +52,18 @@ def installed_pins(application: str | None = None) -> dict[str, SelectPinHolder]
     return {name: found[name].load() for name in names}
 
 
+def card_scheme() -> "CardScheme":
+    """What cards are made of here, for whoever issues them; raise ConfigError if nobody says it, or several do."""
+    found = entry_points(GROUP_ISSUER)
+    if len(found) != 1:
+        raise ConfigError(f"{len(found)} packages say what cards are made of; install the package ecitizen alone")
+    scheme: CardScheme = found[0].load()()
+    return scheme
+
+
 def trust_evaluator(
     directory: str | os.PathLike[str] | None, *, offline: bool, random_bytes: Callable[[int], bytes]
-) -> TrustEvaluator:
+) -> "TrustEvaluator":
     """Who judges cards by a trust directory; with None, by one in which nobody is trusted.
 
     Raise ConfigError if nobody is installed who can, or several are, or the directory is no trust directory.

@@ -40,7 +40,7 @@ class EntryPoint(NamedTuple):
 def entry_points(group: str) -> tuple[EntryPoint, ...]:
     """What installed packages offer in this group; of a package installed twice, what comes first on the path."""
     found: dict[tuple[str, str], EntryPoint] = {}
-    for package, lines in _metadata():
+    for package, lines in _metadata(tuple(sys.path)):
         for entry in _section(lines, group):
             found.setdefault((package, entry.name), entry)
     if found:
@@ -50,9 +50,11 @@ def entry_points(group: str) -> tuple[EntryPoint, ...]:
     return tuple(EntryPoint(entry.name, entry.value) for entry in ask(group=group))
 
 
-def _metadata() -> Iterator[tuple[str, list[str]]]:
+@cache  # a command asks for several groups, and folders take longer to read than a card
+def _metadata(folders: tuple[str, ...]) -> tuple[tuple[str, list[str]], ...]:
     """Name of a package, and the lines of its entry points file, for every package that has one."""
-    for folder in sys.path:
+    found = []
+    for folder in folders:
         try:
             names = os.listdir(folder or ".")  # noqa: PTH208 - pathlib is slow to import, too
         except OSError:
@@ -62,9 +64,10 @@ def _metadata() -> Iterator[tuple[str, list[str]]]:
                 try:
                     with open(os.path.join(folder, name, _FILE), encoding="utf-8", errors="replace") as file:  # noqa: PTH118, PTH123
                         stem, _ = os.path.splitext(name)  # noqa: PTH122
-                        yield stem.split("-")[0].casefold(), file.read().splitlines()
+                        found.append((stem.split("-")[0].casefold(), file.read().splitlines()))
                 except OSError:
                     continue  # a package without entry points
+    return tuple(found)
 
 
 def _section(lines: list[str], group: str) -> Iterator[EntryPoint]:

@@ -3,6 +3,7 @@
 EcitizenError
 ├─ UsageError                 the caller broke a rule
 │   ├─ EncodeError            a value that the card's format can't hold
+│   │   └─ PortraitUnusable   a picture that can't become the card's portrait
 │   ├─ PinMalformed           not the form of a PIN; the card was not asked
 │   └─ LastTryRefused         one try is left, and the caller did not say to use it
 ├─ ConfigError                something on this machine is missing or set wrong
@@ -30,6 +31,12 @@ EcitizenError
 │   │   └─ CheckDigitWrong    a number whose last digit contradicts the others
 │   └─ SecureMessagingError   a secure channel failed: changed on the way, or not the one it was opened with
 │       └─ CryptogramWrong    the two ends do not hold the same keys
+├─ IssuanceError              a card can't be made, changed or retired
+│   ├─ PlanMismatch(problems) what was ordered can't be written; the card was not touched
+│   ├─ WrongCard              not the card that was meant, or not in the state for this
+│   ├─ ReadBackMismatch       the card does not say what was written
+│   ├─ CardSpoiled(reason)    this card can't become a good one any more
+│   └─ JournalFailed          the journal of issuing can't be used
 ├─ TranscriptMismatch         a replayed card was asked something it doesn't know
 └─ ImageError                 a saved card can't be used
     ├─ ImageBusy              another program is using it
@@ -39,7 +46,10 @@ EcitizenError
 Every class has a `code`: a short stable name for programs, which JSON and the exit codes use.
 """
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from .model import Problem
 
 
 class EcitizenError(Exception):
@@ -58,6 +68,12 @@ class EncodeError(UsageError):
     """A value can't be written in the card's format: too long, wrong characters, bad check digit."""
 
     code = "not_encodable"
+
+
+class PortraitUnusable(EncodeError):
+    """A picture that can't become the portrait on a card: damaged, of an unknown kind, too small, too large."""
+
+    code = "portrait"
 
 
 class PinMalformed(UsageError):
@@ -232,6 +248,50 @@ class CryptogramWrong(SecureMessagingError):
     """The other end does not hold the keys that the channel was to be opened with."""
 
     code = "cryptogram_wrong"
+
+
+class IssuanceError(EcitizenError):
+    """A card can't be made, changed or retired."""
+
+    code = "issuance"
+
+
+class PlanMismatch(IssuanceError):
+    """What was ordered can't be written, so the card was not touched; `problems` has all that is wrong with it."""
+
+    code = "plan"
+
+    def __init__(self, message: str, problems: "tuple[Problem, ...]" = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+
+class WrongCard(IssuanceError):
+    """This is not the card that was meant, or it is not in the state that this needs; nothing was written."""
+
+    code = "wrong_card"
+
+
+class ReadBackMismatch(IssuanceError):
+    """The card does not say what was written to it."""
+
+    code = "read_back"
+
+
+class CardSpoiled(IssuanceError):
+    """This card can't become a good one any more: keep it apart and take another. `reason` is a short name."""
+
+    code = "spoiled"
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class JournalFailed(IssuanceError):
+    """The journal of issuing can't be read or written; no card is touched without it."""
+
+    code = "journal"
 
 
 class TranscriptMismatch(EcitizenError):

@@ -1,22 +1,67 @@
 """What `ecitizen` needs of the packages above it: Protocols that applications and issuers satisfy.
 
-Implementations are found through entry points (`apps`), so that nothing here knows who they are.
+Implementations are found through entry points (`apps`), so that nothing here knows who they are. Here is what reading
+needs; the rest has its names here too, and stands in `signing_ports` and `trust_ports`, which are imported when one of
+them is first asked for: reading a card should begin at once. What only offices need is in `issuing_ports`.
 """
 
-from collections.abc import Generator, Mapping, MutableMapping, Sequence
+from collections.abc import Generator, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
-from .algorithms import HashAlgorithm, KeyAlgorithm, SignatureAlgorithm
 from .iso7816.apdu import CardProtocol, CommandApdu
-from .model import ApplicationRecord, BilingualText, PersonName, Problem
-from .secret import Pin
+from .model import ApplicationRecord, BilingualText, Problem
 from .session import CardSession
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from .verdict import CardFinding
+    from .signing_ports import (
+        CertificateIssuer,
+        CertificateRequest,
+        Decipherer,
+        KeyAgreement,
+        PinHolder,
+        PinState,
+        Signer,
+    )
+    from .trust_ports import ApplicationReading, TrustEvaluator
+
+__all__ = [
+    "ApplicationReading",
+    "ApplicationResult",
+    "CertificateIssuer",
+    "CertificateRequest",
+    "CommandWords",
+    "Decipherer",
+    "Driver",
+    "IssuableDriver",
+    "KeyAgreement",
+    "PhotoCache",
+    "PinHolder",
+    "PinState",
+    "Reading",
+    "SealedDriver",
+    "Signer",
+    "TrustEvaluator",
+]
+
+_ELSEWHERE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **dict.fromkeys(("ApplicationReading", "TrustEvaluator"), ".trust_ports"),
+        **dict.fromkeys(("CertificateIssuer", "CertificateRequest", "PinHolder", "PinState"), ".signing_ports"),
+        **dict.fromkeys(("Decipherer", "KeyAgreement", "Signer"), ".signing_ports"),
+    }
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ELSEWHERE:
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    return getattr(import_module(_ELSEWHERE[name], __package__), name)
+
 
 PhotoCache = MutableMapping[tuple[str, str], bytes]
 """Portraits the caller has: (card's number, request number of the card) to JPEG file."""
@@ -106,175 +151,38 @@ class SealedDriver(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ApplicationReading:
-    """What an application of a card said when it was read for verification."""
+@runtime_checkable
+class IssuableDriver(Driver, Protocol):
+    """What a Driver has besides if the toolkit can write its application: from a record to files, and back.
 
-    driver: Driver
-    record: ApplicationRecord
-    problems: tuple[Problem, ...]
-
-
-class TrustEvaluator(Protocol):
-    """Tells whether a card's data were sealed by those who may, for this very card.
-
-    Entry point group `ecitizen.trust`: a callable of a trust directory (or None, to trust nobody) that takes the
-    keywords `offline` and `random_bytes`.
+    Files are named by their identifiers, which are the identifiers of data groupings that a card stores them under.
     """
 
     @property
-    def test(self) -> bool:
-        """The trusted authorities are for tests only."""
+    def record_type(self) -> type[ApplicationRecord]:
+        """What the application's record is."""
         ...
 
-    def question(self, session: CardSession, readings: Sequence[ApplicationReading]) -> Any:
-        """Read the seals of these applications and challenge the card; give the answers for `judge`.
+    def check(self, record: Any, moment: "datetime") -> tuple[Problem, ...]:
+        """All that is wrong with a record that is to be on a card from `moment`; nothing if it can be written."""
+        ...
 
-        Raise TransportError if the way to the card fails. All that the card itself does wrong is part of the answers.
+    def contents(self, record: Any) -> dict[int, bytes]:
+        """What each file holds for this record; raise EncodeError for what can't be written."""
+        ...
+
+    def changed(self, before: Mapping[int, bytes], changes: Mapping[str, Any]) -> dict[int, bytes]:
+        """The files with these fields changed, and every other byte as it was; raise EncodeError for what can't be."""
+        ...
+
+    def record_of(self, found: Mapping[int, bytes]) -> ApplicationRecord:
+        """What a reader makes of these files, `raw` too; raise DecodeError if nothing can be made of them."""
+        ...
+
+    def read_contents(self, session: CardSession, *, selected: bytes | None = None) -> dict[int, bytes]:
+        """Select the application and read its files whole; raise CardError if the card refuses.
+
+        `selected` is its control information where it is selected already, as behind a secure channel, which another
+        SELECT would end.
         """
-        ...
-
-    def judge(
-        self, answers: Any, readings: Sequence[ApplicationReading], chip_serial: bytes | None, moment: "datetime"
-    ) -> "tuple[CardFinding, ...]":
-        """What seals, signers, certificates and answers come to at `moment`; the card is not needed any more."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class PinState:
-    """A PIN or PUK as the card tells of it; None is what it does not tell."""
-
-    retries_left: int | None
-    retries_max: int | None = None
-    verified: bool = False
-    is_default: bool | None = None
-
-    @property
-    def blocked(self) -> bool:
-        """No try is left."""
-        return self.retries_left == 0
-
-
-class PinHolder(Protocol):
-    """An application with a PIN, selected on a card. Entry point group `ecitizen.pins`: a callable of CardSession.
-
-    Each method that sends a PIN raises PinIncorrect with the tries left, PinBlocked, or LastTryRefused if one try is
-    left and `last_try` is not set: then nothing was sent.
-    """
-
-    def pin_state(self) -> PinState:
-        """Tries left, without using one."""
-        ...
-
-    def puk_state(self) -> PinState:
-        """The same of the PUK."""
-        ...
-
-    def verify_pin(self, pin: Pin, *, last_try: bool = False) -> None:
-        """Show the PIN to the card."""
-        ...
-
-    def end_verification(self) -> None:
-        """Have the card forget that the PIN was shown."""
-        ...
-
-    def change_pin(self, old: Pin, new: Pin, *, last_try: bool = False) -> None:
-        """Replace the PIN."""
-        ...
-
-    def change_puk(self, old: Pin, new: Pin, *, last_try: bool = False) -> None:
-        """Replace the PUK."""
-        ...
-
-    def unblock_pin(self, puk: Pin, new: Pin, *, last_try: bool = False) -> None:
-        """Set a new PIN with the PUK."""
-        ...
-
-
-class Signer(Protocol):
-    """A private key that signs, wherever it lives: on a card, in a token, in a file."""
-
-    @property
-    def key_algorithm(self) -> KeyAlgorithm:
-        """The kind of key."""
-        ...
-
-    @property
-    def public_key(self) -> bytes:
-        """SubjectPublicKeyInfo, DER."""
-        ...
-
-    @property
-    def certificate(self) -> bytes | None:
-        """The X.509 certificate of the key, DER, if it is known."""
-        ...
-
-    @property
-    def algorithms(self) -> tuple[SignatureAlgorithm, ...]:
-        """What it can sign with, the best first."""
-        ...
-
-    def sign(self, message: bytes, algorithm: SignatureAlgorithm) -> bytes:
-        """Sign a message; for EdDSA the whole of it, otherwise its digest.
-
-        ECDSA signatures are DER. Raise UsageError for an algorithm that is not the key's.
-        """
-        ...
-
-    def sign_digest(self, digest: bytes, algorithm: SignatureAlgorithm) -> bytes:
-        """Sign a digest of the algorithm's hash; raise UsageError for a wrong length, and for EdDSA."""
-        ...
-
-
-class KeyAgreement(Protocol):
-    """A private key that agrees on a secret with somebody's public key (ECDH, X25519)."""
-
-    @property
-    def public_key(self) -> bytes:
-        """SubjectPublicKeyInfo, DER."""
-        ...
-
-    def agree(self, peer: bytes) -> bytes:
-        """The shared secret with a public key (SubjectPublicKeyInfo, DER); UsageError for one of another curve."""
-        ...
-
-
-class Decipherer(Protocol):
-    """A private RSA key that opens what was enciphered to its public key."""
-
-    @property
-    def public_key(self) -> bytes:
-        """SubjectPublicKeyInfo, DER."""
-        ...
-
-    def decipher(self, ciphertext: bytes, oaep: HashAlgorithm | None = None) -> bytes:
-        """Open RSAES-OAEP with that hash, or with None RSAES-PKCS1-v1_5 (RFC 8017, 7); DecodeError if it is neither."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class CertificateRequest:
-    """What a certificate is to say; `profile` names the issuer's rules for all the rest."""
-
-    profile: str
-    public_key: bytes
-    """SubjectPublicKeyInfo, DER; whoever asks has made sure that the holder has the private key."""
-    name_th: PersonName | None = None
-    name_en: PersonName | None = None
-    citizen_number: str | None = None
-    """Never written into a certificate as it is, unless the profile says so."""
-    card_serial: str | None = None
-
-
-class CertificateIssuer(Protocol):
-    """An authority that issues certificates."""
-
-    @property
-    def certificate(self) -> bytes:
-        """The issuer's own certificate, DER."""
-        ...
-
-    def issue(self, request: CertificateRequest) -> bytes:
-        """A certificate, DER. Raise UsageError for a request that the profile does not allow."""
         ...

@@ -4,14 +4,16 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from .errors import AppNotFound, DecodeError, UsageError
-from .iso7816.apdu import NE_SHORT, CardProtocol, CommandApdu, ResponseApdu
-from .iso7816.command import read_binary, select
+from .errors import AppNotFound, DecodeError, KeyIncorrect, SecureMessagingError, UsageError
+from .iso7816.apdu import NE_MAX, NE_SHORT, CardProtocol, CommandApdu, ResponseApdu
+from .iso7816.command import P1_SELECT_BY_DF_NAME, Ins, read_binary, select
 from .iso7816.exchange import LinkState, exchange, is_plain, plain_response
 from .iso7816.status import StatusWord, describe, is_success, is_warning, status_error
 from .model import LinkStats
 
 if TYPE_CHECKING:
+    from .secure_channel.handshake import SecurityLevel
+    from .secure_channel.scp03 import HostChannel  # needs `cryptography`, which few conversations do
     from .transport.base import Transport  # a Protocol: nothing of it is needed to talk to a card
 
 _ATR_OLDEST = b"\x3b\x67"
@@ -33,6 +35,7 @@ class CardSession:
         self._sent = 0
         self._received = 0
         self._closed = False
+        self._channel: HostChannel | None = None
 
     def __enter__(self) -> "CardSession":
         return self
@@ -71,13 +74,73 @@ class CardSession:
             self._received - begun.bytes_received,
         )
 
+    @property
+    def security_level(self) -> "SecurityLevel | None":
+        """What protects the commands of now; None outside of a secure channel."""
+        return None if self._channel is None or self._channel.closed else self._channel.level
+
     def transmit(self, command: CommandApdu) -> ResponseApdu:
         """Send a command and give the whole answer, whatever its status word.
 
         Raise TransportError if the way to the card fails, CardProtocolError if the card breaks the standard,
-        UsageError if the session is closed.
+        UsageError if the session is closed. While a secure channel is open the command goes through it; SELECT of an
+        application ends it, here as on the card.
         """
         self._require_open()
+        if self._channel is not None:
+            if not _selects_an_application(command):
+                return self._through(self._channel, command)
+            self.close_channel()
+        return self._exchange(command)
+
+    def open_channel(self, channel: "HostChannel") -> None:
+        """Prove our keys to the card, which has answered INITIALIZE UPDATE: from here on all goes through `channel`.
+
+        A channel that fails stays in the way of further commands, lest they be sent without protection, until
+        `close_channel`, a reset, or the next SELECT of an application. Raise KeyIncorrect if the card does not accept
+        our keys, UsageError if there is a channel already.
+        """
+        self._require_open()
+        if self._channel is not None:
+            raise UsageError("there is a secure channel already; close it first")
+        try:
+            response = self._exchange(channel.external_authenticate())
+        except BaseException:
+            channel.close()
+            raise
+        if response.sw != StatusWord.NO_ERROR:
+            channel.close()
+            raise KeyIncorrect(
+                f"opening a secure channel: the card did not accept the keys ({response.sw:04X}); look up its key "
+                "version before you try others, since a card locks itself after a few wrong ones",
+                response.sw,
+            )
+        self._channel = channel
+
+    def close_channel(self) -> None:
+        """End the secure channel on our side, if there is one: commands go plain again. The card isn't told."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    def require_whole_channel(self) -> None:
+        """Raise SecureMessagingError if a secure channel broke and is in the way: no other command can go."""
+        if self._channel is not None and self._channel.closed:
+            raise SecureMessagingError("the secure channel to the card broke; open it again")
+
+    def _through(self, channel: "HostChannel", command: CommandApdu) -> ResponseApdu:
+        """One logical command, wrapped once: what the link below makes of it are the same wrapped bytes."""
+        wide = self.protocol is CardProtocol.T1 and bool(self.link.extended_length)
+        wrapped = channel.wrap_command(command, extended_link=wide)
+        if not wide and wrapped.ne is not None and (self.protocol is CardProtocol.T0 or wrapped.ne > NE_SHORT):
+            wrapped = wrapped.with_ne(NE_MAX)  # Le can't say how much: the card gives all it has, to the end of the MAC
+        try:
+            return channel.unwrap_response(self._exchange(wrapped))
+        except BaseException:  # card and host may have counted differently: nothing can follow
+            channel.close()
+            raise
+
+    def _exchange(self, command: CommandApdu) -> ResponseApdu:
         answer = None
         if is_plain(command, self.link):  # the common case, without the cost of a generator
             answer = self._send(command.encode())
@@ -137,15 +200,21 @@ class CardSession:
         return self.transport.transaction()
 
     def reset(self) -> None:
-        """Reset the card (warm)."""
+        """Reset the card (warm): what was selected, verified and opened is gone."""
         self._require_open()
+        self.close_channel()
         self.transport.reset()
 
     def close(self) -> None:
         """Let go of the card. May be called twice."""
         self._closed = True
+        self.close_channel()
         self.transport.close()
 
     def _require_open(self) -> None:
         if self._closed:
             raise UsageError("this session is closed; open the card again")
+
+
+def _selects_an_application(command: CommandApdu) -> bool:
+    return command.ins == Ins.SELECT and command.cla == 0x00 and command.p1 == P1_SELECT_BY_DF_NAME

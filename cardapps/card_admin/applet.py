@@ -1,8 +1,9 @@
 """Card side of card administration: the ADM applet. The chip serial is the card manager's own."""
 
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from ecitizen.emulator.applet import Applet, Refusal, Selection, ok, require
+from ecitizen.emulator.applet import Applet, DataGrouping, Refusal, Selection, ok, require
 from ecitizen.emulator.filesystem import FileSelection, TransparentFile
 from ecitizen.emulator.image import Value
 from ecitizen.iso7816 import tlv
@@ -12,9 +13,9 @@ from ecitizen.iso7816.files import TAG_DF_NAME
 from ecitizen.iso7816.status import StatusWord
 from ecitizen.model import CardAdmin
 
-from ..fields import encode_field
+from ..file_groupings import file_changes
 from ..seal_files_applet import files_of
-from . import layout
+from . import contents, layout
 
 
 class CardAdminApplet(Applet):
@@ -22,12 +23,13 @@ class CardAdminApplet(Applet):
 
     name: ClassVar[str] = layout.NAME
     aid: ClassVar[bytes] = layout.AID
+    managed: ClassVar[bool] = True
     contents: ClassVar[tuple[str, ...]] = ("state",)
 
     @classmethod
     def personalise(cls, record: CardAdmin) -> dict[str, Value]:
         """The applet's memory for this card."""
-        return {"state": layout.STATE_HEAD + encode_field(layout.LASER_NUMBER, record.laser_number)}
+        return {"state": contents.state(record)}
 
     def fci(self) -> bytes:
         """The AID, in the form of the other Thai applets."""
@@ -35,11 +37,16 @@ class CardAdminApplet(Applet):
 
     def open(self) -> Selection:
         """It remembers at most which seal was read last."""
-        return _AdminSelection(self.content("state"), files_of(self))
+        state = None if self.blank else self.content("state")
+        return _AdminSelection(state, files_of(self))
+
+    def store(self, groupings: Sequence[DataGrouping]) -> Mapping[str, Value]:
+        """State and seals, by the file identifiers that they would have."""
+        return file_changes(self, {layout.FID_STATE: "state"}, groupings)
 
 
 class _AdminSelection:
-    def __init__(self, state: bytes, seals: list[TransparentFile]) -> None:
+    def __init__(self, state: bytes | None, seals: list[TransparentFile]) -> None:
         self._state = state
         self._seals = FileSelection(seals) if seals else None
 
@@ -58,4 +65,6 @@ class _AdminSelection:
         if command.data:
             raise Refusal(StatusWord.WRONG_LENGTH)
         require(layout.ACCESS.read)
+        if self._state is None:  # installed, and not personalised yet
+            raise Refusal(StatusWord.REFERENCED_DATA_NOT_FOUND)
         return ok(self._state)

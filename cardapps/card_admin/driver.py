@@ -1,10 +1,11 @@
 """Host side of card administration: laser number from the ADM applet, chip serial from the card manager."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from ecitizen.errors import AppNotFound, CardError, CardProtocolError, EcitizenError
+from ecitizen.errors import AppNotFound, CardError, CardProtocolError, EcitizenError, EncodeError
 from ecitizen.iso7816.apdu import CardProtocol, CommandApdu
 from ecitizen.model import BilingualText, CardAdmin, Problem
 from ecitizen.ports import ApplicationResult, PhotoCache, Reading
@@ -12,7 +13,7 @@ from ecitizen.session import CardSession
 
 from ..fields import decode_field
 from ..seal_files_words import seal_words
-from . import layout
+from . import contents, layout
 
 _SERIAL = "chip_serial"
 
@@ -87,6 +88,34 @@ class CardAdminDriver:
         if absent and serial is None:
             raise absent
         yield ApplicationResult(CardAdmin(laser_number, serial, raw), tuple(problems))
+
+    # What goes into the card when it is issued or changed; satisfies `ecitizen.ports.IssuableDriver`
+
+    record_type: ClassVar[type[CardAdmin]] = CardAdmin
+
+    def check(self, record: CardAdmin, moment: datetime) -> tuple[Problem, ...]:  # noqa: ARG002 - it has no dates
+        """All that is wrong with a record that is to be on a card."""
+        return tuple(contents.problems(record))
+
+    def contents(self, record: CardAdmin) -> dict[int, bytes]:
+        """The state, by the identifier that it is written under; raise EncodeError for what it can't hold."""
+        return {layout.FID_STATE: contents.state(record)}
+
+    def changed(self, before: Mapping[int, bytes], changes: Mapping[str, Any]) -> dict[int, bytes]:
+        """The same state with these fields changed; raise EncodeError for the chip's serial, which is the chip's."""
+        if _SERIAL in changes:
+            raise EncodeError(f"{_SERIAL}: this is the chip's own number, which nobody can change")
+        return {layout.FID_STATE: contents.changed(before[layout.FID_STATE], changes)}
+
+    def record_of(self, found: Mapping[int, bytes]) -> CardAdmin:
+        """What a reader makes of the state, but for the chip serial, which it asks the card manager for."""
+        return contents.record_of(found[layout.FID_STATE])
+
+    def read_contents(self, session: CardSession, *, selected: bytes | None = None) -> dict[int, bytes]:
+        """Ask for the state."""
+        if selected is None:
+            session.select(layout.AID)
+        return {layout.FID_STATE: session.command(layout.get_state(), "reading the card's state")}
 
 
 def _select_card_manager(session: CardSession) -> None:

@@ -18,6 +18,8 @@ ACCESS = FREE_TO_READ
 CLA_ADM = 0x80
 INS_GET_STATE = 0x00
 STATE_LEN = 23
+FID_STATE = 0x0101
+"""Names the state where it is written; to read it there is a command (`get_state`), and no file."""
 STATE_HEAD = bytes.fromhex("01000000000000")
 """Version 1.0, state, authorise flag, and three bytes of unknown meaning; the values are ours."""
 

@@ -1,6 +1,7 @@
 """Host side of the citizen's ID application."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -14,9 +15,10 @@ from ecitizen.usecases.read_plan import Span, plan_reads, widen
 from ..fields import BLANK, Field, decode_field
 from ..seal_files_words import seal_words
 from ..thai_record import READ_LEN_MAX
-from ..thai_record_driver import RecordReader
+from ..thai_record_contents import blocks_in, files
+from ..thai_record_driver import RecordReader, read_blocks
 from ..thai_record_words import read_words
-from . import layout
+from . import contents, layout
 from .jpeg import find_end
 
 _PHOTO_KEY = frozenset({"cid", "request_number"})
@@ -99,6 +101,33 @@ class CitizenIdDriver:
                 photos[key] = jpeg
         result = CitizenId(**values, photo=Photo(jpeg) if jpeg else None, raw=raw)
         yield ApplicationResult(result, tuple(problems))
+
+    # What goes into the card when it is issued or changed; satisfies `ecitizen.ports.IssuableDriver`
+
+    record_type: ClassVar[type[CitizenId]] = CitizenId
+
+    def check(self, record: CitizenId, moment: datetime) -> tuple[Problem, ...]:
+        """All that is wrong with a record that is to be issued at `moment`."""
+        return tuple(contents.problems(record, moment))
+
+    def contents(self, record: CitizenId) -> dict[int, bytes]:
+        """What its files hold, by identifier; raise EncodeError for what the layout can't hold."""
+        return files(contents.blocks(record))
+
+    def changed(self, before: Mapping[int, bytes], changes: Mapping[str, Any]) -> dict[int, bytes]:
+        """The same files with these fields changed."""
+        return files(contents.changed(blocks_in(before), changes))
+
+    def record_of(self, found: Mapping[int, bytes]) -> CitizenId:
+        """What a reader makes of these files."""
+        return contents.record_of(blocks_in(found))
+
+    def read_contents(self, session: CardSession, *, selected: bytes | None = None) -> dict[int, bytes]:
+        """Read whole files: one of layout 0003, two of 0002."""
+        reader = RecordReader(session, layout.AID, selected)
+        found = read_blocks(reader, {0: layout.RECORD_LEN})
+        old = found[0].startswith(layout.VERSION_0002.encode())
+        return files(read_blocks(reader, layout.BLOCK_LENS_0002) if old else found)
 
 
 def _text_reads(wanted: frozenset[str], longest: int) -> list[Span]:

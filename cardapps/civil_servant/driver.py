@@ -1,6 +1,7 @@
 """Host side of the official's application."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -14,7 +15,7 @@ from ecitizen.ports import ApplicationResult, PhotoCache, Reading
 from ecitizen.session import CardSession
 
 from ..seal_files_words import seal_words
-from . import layout
+from . import contents, layout
 
 
 class CivilServantDriver:
@@ -65,6 +66,34 @@ class CivilServantDriver:
         record, problems = decode(bytes(content), fields)
         yield ApplicationResult(record, tuple(problems))
 
+    # What goes into the card when it is issued or changed; satisfies `ecitizen.ports.IssuableDriver`
+
+    record_type: ClassVar[type[CivilServant]] = CivilServant
+
+    def check(self, record: CivilServant, moment: datetime) -> tuple[Problem, ...]:
+        """All that is wrong with a record that is to be on a card from `moment`."""
+        return tuple(contents.problems(record, moment))
+
+    def contents(self, record: CivilServant) -> dict[int, bytes]:
+        """What its file holds, by identifier; raise EncodeError for what the layout can't hold."""
+        return {layout.FID_OFFICER: contents.officer(record)}
+
+    def changed(self, before: Mapping[int, bytes], changes: Mapping[str, Any]) -> dict[int, bytes]:
+        """The same file with these fields changed."""
+        return {layout.FID_OFFICER: contents.changed(before[layout.FID_OFFICER], changes)}
+
+    def record_of(self, found: Mapping[int, bytes]) -> CivilServant:
+        """What a reader makes of the file."""
+        return decode(found[layout.FID_OFFICER], frozenset(self.fields))[0]
+
+    def read_contents(self, session: CardSession, *, selected: bytes | None = None) -> dict[int, bytes]:
+        """Read the whole file, as long as its template says."""
+        content = bytearray()
+        information = session.select(layout.AID) if selected is None else selected
+        for _ in _read_file(session, FileInfo.parse(information), content):
+            pass
+        return {layout.FID_OFFICER: bytes(content)}
+
 
 def _read_file(session: CardSession, info: FileInfo, content: bytearray) -> Iterator[None]:
     """Read the EF into `content`: at once where card and reader take extended length, else in short pieces."""
@@ -76,6 +105,7 @@ def _read_file(session: CardSession, info: FileInfo, content: bytearray) -> Iter
             content += session.read_binary(0, info.data_len, sfi=layout.SFI_OFFICER)
             yield
         except (CardError, CardProtocolError, TransmitFailed):
+            session.require_whole_channel()
             link.extended_length = False
     total = tlv.total_len(bytes(content))
     while total is None or len(content) < total:

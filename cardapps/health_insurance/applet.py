@@ -5,8 +5,8 @@ from typing import ClassVar
 from ecitizen.emulator.image import Value
 from ecitizen.model import HealthInsurance
 
-from ..thai_record_applet import ThaiRecordApplet, memory_of, write_fields
-from . import layout
+from ..thai_record_applet import ThaiRecordApplet, memory_of
+from . import contents, layout
 
 
 class HealthInsuranceApplet(ThaiRecordApplet):
@@ -18,6 +18,4 @@ class HealthInsuranceApplet(ThaiRecordApplet):
     @classmethod
     def personalise(cls, record: HealthInsurance) -> dict[str, Value]:
         """The applet's memory for this holder; raise EncodeError for what the layout can't hold."""
-        blocks = {0: bytearray(layout.VERSION.ljust(layout.RECORD_LEN))}
-        write_fields(layout.FIELDS, record, blocks)
-        return dict(memory_of(blocks))
+        return dict(memory_of(contents.blocks(record)))

@@ -1,6 +1,7 @@
 """Host side of the health entitlement application."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -13,9 +14,10 @@ from ecitizen.usecases.read_plan import Span, plan_reads
 from ..fields import decode_field
 from ..seal_files_words import seal_words
 from ..thai_record import READ_LEN_MAX
-from ..thai_record_driver import RecordReader
+from ..thai_record_contents import blocks_in, files
+from ..thai_record_driver import RecordReader, read_blocks
 from ..thai_record_words import read_words
-from . import layout
+from . import contents, layout
 
 
 class HealthInsuranceDriver:
@@ -63,3 +65,27 @@ class HealthInsuranceDriver:
             problems += [problem] if problem else []
         raw = {field.name: data for field in table if (data := reader.field(field))}
         yield ApplicationResult(HealthInsurance(**values, raw=raw), tuple(problems))
+
+    # What goes into the card when it is issued or changed; satisfies `ecitizen.ports.IssuableDriver`
+
+    record_type: ClassVar[type[HealthInsurance]] = HealthInsurance
+
+    def check(self, record: HealthInsurance, moment: datetime) -> tuple[Problem, ...]:
+        """All that is wrong with a record that is to be on a card from `moment`."""
+        return tuple(contents.problems(record, moment))
+
+    def contents(self, record: HealthInsurance) -> dict[int, bytes]:
+        """What its file holds, by identifier; raise EncodeError for what the layout can't hold."""
+        return files(contents.blocks(record))
+
+    def changed(self, before: Mapping[int, bytes], changes: Mapping[str, Any]) -> dict[int, bytes]:
+        """The same file with these fields changed."""
+        return files(contents.changed(blocks_in(before), changes))
+
+    def record_of(self, found: Mapping[int, bytes]) -> HealthInsurance:
+        """What a reader makes of the file."""
+        return contents.record_of(blocks_in(found))
+
+    def read_contents(self, session: CardSession, *, selected: bytes | None = None) -> dict[int, bytes]:
+        """Read the whole file."""
+        return files(read_blocks(RecordReader(session, layout.AID, selected), {0: layout.RECORD_LEN}))

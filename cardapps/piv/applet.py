@@ -1,64 +1,39 @@
 """Card side of PIV: a signing card as NIST SP 800-73 has it, with the extensions that make cards manageable.
 
-The commands are in the modules beside this one: `applet_pin`, `applet_objects`, `applet_authenticate`,
-`applet_generate`, `applet_extensions`. What they share is `applet_state`.
+All that it does is in the modules beside this one, which are imported when it is selected: most programs only read
+the other applications of a card. `applet_selection` has the table of commands, `applet_state` what these share.
 """
 
 import os
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from ecitizen.emulator.applet import Applet, Refusal, Selection
+from ecitizen.emulator.applet import Applet, DataGrouping, Selection
 from ecitizen.emulator.image import Section, Value
-from ecitizen.iso7816 import tlv
 from ecitizen.iso7816.apdu import CardProtocol, CommandApdu, ResponseApdu
-from ecitizen.iso7816.command import Ins as CommonIns
-from ecitizen.iso7816.status import StatusWord
 
-from . import applet_authenticate, applet_extensions, applet_generate, applet_objects, applet_pin, layout
-from .applet_state import PivMemory, Use
-from .layout import AlgorithmId, ExtensionIns, Ins
+from .names import AID, NAME
 
 if TYPE_CHECKING:
     from ecitizen.emulator.persona import Persona
+    from ecitizen.secure_channel.handshake import SecurityLevel
 
-    from .record import PivRecord  # brings `cryptography`, which a saved card does without until a key is used
-
-Command = Callable[[Use, CommandApdu], ResponseApdu]
-
-STANDARD_COMMANDS: Final[Mapping[int, Command]] = MappingProxyType(
-    {
-        Ins.VERIFY: applet_pin.verify,
-        Ins.CHANGE_REFERENCE_DATA: applet_pin.change_reference_data,
-        Ins.RESET_RETRY_COUNTER: applet_pin.reset_retry_counter,
-        Ins.GENERATE_ASYMMETRIC_KEY_PAIR: applet_generate.generate,
-        Ins.GENERAL_AUTHENTICATE: applet_authenticate.general_authenticate,
-        Ins.GET_DATA: applet_objects.get_data,
-        Ins.PUT_DATA: applet_objects.put_data,
-    }
-)
-EXTENSION_COMMANDS: Final[Mapping[int, Command]] = MappingProxyType(
-    {
-        ExtensionIns.MOVE_KEY: applet_extensions.move_key,
-        ExtensionIns.GET_METADATA: applet_extensions.get_metadata,
-        ExtensionIns.GET_SERIAL: applet_extensions.get_serial,
-        ExtensionIns.ATTEST: applet_extensions.attest,
-        ExtensionIns.SET_RETRIES: applet_extensions.set_retries,
-        ExtensionIns.RESET: applet_extensions.reset,
-        ExtensionIns.GET_VERSION: applet_extensions.get_version,
-        ExtensionIns.IMPORT_KEY: applet_extensions.import_key,
-        ExtensionIns.SET_MANAGEMENT_KEY: applet_extensions.set_management_key,
-    }
-)
+    from .applet_selection import PivSelection
+    from .applet_state import PivMemory
+    from .record import PivRecord
 
 
 class PivApplet(Applet):
-    """The PIV application. Its memory is described in `applet_state`; `random_bytes` makes challenges."""
+    """The PIV application. Its memory is described in `applet_state`; `random_bytes` makes challenges.
 
-    name: ClassVar[str] = layout.NAME
-    aid: ClassVar[bytes] = layout.AID
+    Whether the memory is a PIV applet's shows when it is used: ImageDamaged then, which a card answers as 6581.
+    """
+
+    name: ClassVar[str] = NAME
+    aid: ClassVar[bytes] = AID
     chaining: ClassVar[bool] = True
+    managed: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -67,9 +42,15 @@ class PivApplet(Applet):
         random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
         super().__init__(memory, protocol)
-        self._memory = PivMemory(memory)
+        self._section = memory
         self._random_bytes = random_bytes
         self._parsed: dict[bytes, Any] = {}
+
+    @cached_property
+    def _memory(self) -> "PivMemory":
+        from .applet_state import PivMemory
+
+        return PivMemory(self._section)
 
     @classmethod
     def personalise(cls, record: "PivRecord") -> dict[str, Value]:
@@ -79,47 +60,46 @@ class PivApplet(Applet):
     @classmethod
     def record_for(cls, persona: "Persona", **options: Any) -> "PivRecord":
         """Fresh keys with test certificates for this holder; `options` are those of `record.record_for`."""
-        from .record import record_for  # late, as above
+        from .record import record_for
 
         return record_for(persona, **options)
 
+    @classmethod
+    def blank_memory(cls, chip_serial: bytes) -> dict[str, Value]:
+        """Nothing but a number, which is out of the chip's."""
+        from .applet_state import SERIAL_OF_CHIP, blank_state
+
+        return blank_state(int.from_bytes(chip_serial[SERIAL_OF_CHIP]))
+
+    def store(self, groupings: Sequence[DataGrouping]) -> Mapping[str, Value]:
+        """PIN, PUK, their tries, and the management key."""
+        from .applet_personalising import changes
+
+        return changes(self._memory, groupings)
+
+    def secured_command(self, selection: Selection, command: CommandApdu, level: "SecurityLevel") -> ResponseApdu:
+        """The domain may manage without the management key, and set a new PIN."""
+        use = cast("PivSelection", selection).use
+        use.channel = level
+        try:
+            return selection.process(command)
+        finally:
+            use.channel = None
+
     def fci(self) -> bytes:
-        """The application property template, which lists the algorithms (SP 800-73-5 part 2, table 3)."""
-        authority = tlv.encode(layout.TAG_APPLICATION_IDENTIFIER, layout.RID)
-        algorithms = [tlv.encode(layout.TAG_ALGORITHM, bytes((each,))) for each in AlgorithmId if each]
-        algorithms.append(tlv.encode(layout.TAG_ALGORITHM_OBJECT_IDENTIFIER, b"\x00"))
-        return tlv.encode(
-            layout.TAG_APPLICATION_PROPERTIES,
-            tlv.encode(layout.TAG_APPLICATION_IDENTIFIER, layout.PIX)
-            + tlv.encode(layout.TAG_TAG_ALLOCATION_AUTHORITY, authority)
-            + tlv.encode(layout.TAG_APPLICATION_LABEL, layout.APPLICATION_LABEL)
-            + tlv.encode(layout.TAG_ALGORITHMS_SUPPORTED, b"".join(algorithms)),
-        )
+        """The application property template."""
+        from .applet_selection import application_template
+
+        return application_template()
 
     def open(self) -> Selection:
         """A new use: nothing is verified."""
-        return _PivSelection(Use(self._memory, self._random_bytes, self._parsed))
+        from .applet_selection import PivSelection
+        from .applet_state import Use
+
+        return PivSelection(Use(self._memory, self._random_bytes, self._parsed))
 
     def reopen(self, selection: Selection) -> Selection:
         """Selected again: the security status stays (part 2, 3.1.1), a challenge that waits does not."""
-        assert isinstance(selection, _PivSelection)
-        selection.use.pending = None
+        cast("PivSelection", selection).use.pending = None
         return selection
-
-
-class _PivSelection:
-    def __init__(self, use: Use) -> None:
-        self.use = use
-        self._commands = {**STANDARD_COMMANDS, **EXTENSION_COMMANDS} if use.memory.extensions else STANDARD_COMMANDS
-
-    def process(self, command: CommandApdu) -> ResponseApdu:
-        """Answer a command of the table."""
-        if (command.cla, command.ins) != (0x00, Ins.GENERAL_AUTHENTICATE):
-            self.use.pending = None
-        if command.cla != 0x00:
-            raise Refusal(StatusWord.CLASS_NOT_SUPPORTED)
-        if command.ins == CommonIns.SELECT:  # of files, of which there are none
-            raise Refusal(StatusWord.FILE_OR_APPLICATION_NOT_FOUND)
-        if command.ins not in self._commands:
-            raise Refusal(StatusWord.INSTRUCTION_NOT_SUPPORTED)
-        return self._commands[command.ins](self.use, command)

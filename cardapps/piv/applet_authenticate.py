@@ -78,7 +78,10 @@ def _private_operation(template: Mapping[int, bytes]) -> tuple[Callable[[Any, by
 
 
 def _manage(use: Use, command: CommandApdu, pending: PendingChallenge | None) -> ResponseApdu:
-    algorithm, key = use.memory.management_key
+    known = use.memory.management_key
+    if known is None:
+        raise Refusal(StatusWord.INCORRECT_PARAMETERS_P1_P2)
+    algorithm, key = known
     named = AlgorithmId.TRIPLE_DES if command.p1 == AlgorithmId.TRIPLE_DES_DEFAULT else command.p1
     if named != algorithm:
         raise Refusal(StatusWord.INCORRECT_PARAMETERS_P1_P2)

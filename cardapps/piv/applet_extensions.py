@@ -63,7 +63,10 @@ def _metadata_of_reference(use: Use, reference: Reference) -> bytes:
 
 
 def _metadata_of_management_key(use: Use) -> bytes:
-    algorithm, key = use.memory.management_key
+    known = use.memory.management_key
+    if known is None:
+        raise Refusal(StatusWord.REFERENCED_DATA_NOT_FOUND)
+    algorithm, key = known
     is_default = algorithm is AlgorithmId.TRIPLE_DES and _same(key, layout.DEFAULT_MANAGEMENT_KEY)
     return _objects(
         {
@@ -201,9 +204,12 @@ def set_retries(use: Use, command: CommandApdu) -> ResponseApdu:
 
 
 def reset(use: Use, command: CommandApdu) -> ResponseApdu:
-    """Back to the state of delivery, without keys and objects; only when neither PIN nor PUK has a try left."""
+    """Back to the state of delivery, without keys and objects; only when neither PIN nor PUK has a try left.
+
+    Never on a card that its issuer's domain is in charge of: who blocks its PIN must not get it with a known one.
+    """
     _require(command, p1=0, p2=0)
-    if any(use.memory.tries(reference) for reference in Reference):
+    if use.memory.managed or any(use.memory.tries(reference) for reference in Reference):
         raise Refusal(StatusWord.CONDITIONS_OF_USE_NOT_SATISFIED)
     use.memory.write({**dict.fromkeys(use.memory.user_content()), **factory_state()})
     use.status.forget_pin()

@@ -44,8 +44,8 @@ def write_keys(use: Use, keys: Mapping[Slot, StoredKey | None]) -> None:
 
 
 def require_management(use: Use) -> None:
-    """Refuse who has not shown the management key."""
-    if not use.status.management:
+    """Refuse who has not shown the management key, and does not come through the domain's channel."""
+    if not use.may_manage:
         raise Refusal(StatusWord.SECURITY_STATUS_NOT_SATISFIED)
 
 

@@ -36,7 +36,7 @@ def get_data(use: Use, command: CommandApdu) -> ResponseApdu:
 def put_data(use: Use, command: CommandApdu) -> ResponseApdu:
     """Store an object, or remove it if the new content is empty; the discovery object is then the card's own again."""
     _require_objects(command)
-    if not use.status.management:
+    if not use.may_manage:
         raise Refusal(StatusWord.SECURITY_STATUS_NOT_SATISFIED)
     elements = elements_of(command.data)
     if len(elements) == 1 and elements[0].tag in _BARE:

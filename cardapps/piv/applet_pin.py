@@ -13,7 +13,8 @@ from ecitizen.iso7816.apdu import CommandApdu, ResponseApdu
 from ecitizen.iso7816.status import StatusWord
 
 from . import layout
-from .applet_state import REFERENCES, Reference, Use, padded
+from .applet_personalising import unblock
+from .applet_state import REFERENCES, Reference, Use, is_well_formed, padded
 from .layout import KeyReference
 
 _EMPTY = padded(b"")
@@ -59,13 +60,15 @@ def reset_retry_counter(use: Use, command: CommandApdu) -> ResponseApdu:
         raise Refusal(StatusWord.INCORRECT_PARAMETERS_P1_P2)
     if command.p2 != KeyReference.APPLICATION_PIN:
         raise Refusal(StatusWord.REFERENCED_DATA_NOT_FOUND)
+    if len(command.data) == layout.REFERENCE_DATA_LEN:
+        return unblock(use, command)
     _replace(use, command, known=Reference.PUK, target=Reference.PIN)
     return ok()
 
 
 def _replace(use: Use, command: CommandApdu, *, known: Reference, target: Reference) -> None:
     old, new = command.data[: layout.REFERENCE_DATA_LEN], command.data[layout.REFERENCE_DATA_LEN :]
-    if use.memory.tries(known) and old != _EMPTY and not _is_well_formed(target, new):
+    if use.memory.tries(known) and old != _EMPTY and not is_well_formed(target, new):
         raise Refusal(StatusWord.INCORRECT_DATA_FIELD)
     _compare(use, known, old, guarding=target)
     memory = use.memory
@@ -84,7 +87,7 @@ def _compare(use: Use, reference: Reference, offered: bytes, *, guarding: Refere
     left = memory.tries(reference)
     if not left:
         raise Refusal(StatusWord.AUTHENTICATION_METHOD_BLOCKED)
-    if offered != _EMPTY and not _is_well_formed(reference, offered):
+    if offered != _EMPTY and not is_well_formed(reference, offered):
         raise Refusal(StatusWord.INCORRECT_DATA_FIELD)
     memory.write({reference.tries: left - 1})
     if compare_digest(memory.secret(reference), offered) and offered != _EMPTY:
@@ -98,11 +101,3 @@ def _refusal_of_tries(left: int) -> Refusal:
     return Refusal(
         StatusWord.WARNING_MEMORY_CHANGED | 0xC0 | left if left else StatusWord.AUTHENTICATION_METHOD_BLOCKED
     )
-
-
-def _is_well_formed(reference: Reference, data: bytes) -> bool:
-    """Six to eight digits (a PUK: any bytes but FF), and FF after them to a length of eight."""
-    secret = data.rstrip(bytes((layout.REFERENCE_DATA_PADDING,)))
-    if len(secret) < layout.REFERENCE_DATA_MIN_LEN or len(data) != layout.REFERENCE_DATA_LEN:
-        return False
-    return secret.isdigit() if reference is Reference.PIN else layout.REFERENCE_DATA_PADDING not in secret

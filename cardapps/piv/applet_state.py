@@ -10,7 +10,8 @@ serial, extensions            the card's number; whether it knows more than the 
 key 9A, key 9C, …             a StoredKey
 object 5FC102, …              what stands inside tag 53 (for 7E and 7F61: inside these)
 
-It may hold more, which the applet leaves alone.
+It may hold more, which the applet leaves alone. An applet that was installed on a card, and not personalised yet, has
+no management key, and no tries of PIN and PUK.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,13 +20,17 @@ from enum import StrEnum, unique
 from types import MappingProxyType
 from typing import Any, Final
 
-from ecitizen.emulator.applet import Refusal
+from ecitizen.emulator.applet import INSTALLED, Refusal
 from ecitizen.emulator.image import Section, Value
 from ecitizen.errors import ImageDamaged
 from ecitizen.iso7816.status import StatusWord
+from ecitizen.secure_channel.handshake import SecurityLevel
 
 from . import layout
 from .layout import AlgorithmId, KeyReference, ObjectId, Origin, PinPolicy, Slot
+
+SERIAL_OF_CHIP: Final = slice(2, 6)
+"""The card's number in its chip serial, which is fabrication date, serial number and batch."""
 
 RETRIES_MAX: Final = 15
 """More would not fit into the status word 63Cx."""
@@ -64,6 +69,14 @@ REFERENCES: Final[Mapping[int, Reference]] = MappingProxyType(
 def padded(secret: bytes) -> bytes:
     """A PIN or PUK as commands carry it (SP 800-73-5 part 2, 2.4.3)."""
     return secret.ljust(layout.REFERENCE_DATA_LEN, bytes((layout.REFERENCE_DATA_PADDING,)))
+
+
+def is_well_formed(reference: Reference, data: bytes) -> bool:
+    """Six to eight digits (a PUK: any bytes but FF), and FF after them to a length of eight."""
+    secret = data.rstrip(bytes((layout.REFERENCE_DATA_PADDING,)))
+    if len(secret) < layout.REFERENCE_DATA_MIN_LEN or len(data) != layout.REFERENCE_DATA_LEN:
+        return False
+    return secret.isdigit() if reference is Reference.PIN else layout.REFERENCE_DATA_PADDING not in secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +153,9 @@ class PivMemory:
                 or not 0 <= self.tries(reference) <= most <= RETRIES_MAX
             ):
                 raise damaged()
-        algorithm, key = self.management_key
-        if len(key) != layout.MANAGEMENT_KEY_LENS.get(algorithm) or not 0 <= self.serial < 1 << 32:
+        if self.management_key is None and not self.managed:
+            raise damaged()
+        if not 0 <= self.serial < 1 << 32:
             raise damaged()
         for name in section:
             if name.startswith(_KEY):
@@ -160,12 +174,19 @@ class PivMemory:
         return self._number("serial")
 
     @property
-    def management_key(self) -> tuple[AlgorithmId, bytes]:
-        """Kind and value of the key 9B."""
-        number = self._number("management_algorithm")
-        if number not in layout.MANAGEMENT_KEY_LENS:
+    def managed(self) -> bool:
+        """Whether the applet was installed through its card's domain, which then is in charge of it."""
+        return INSTALLED in self._section
+
+    @property
+    def management_key(self) -> tuple[AlgorithmId, bytes] | None:
+        """Kind and value of the key 9B; None before it is set."""
+        if not {"management_algorithm", "management_key"} & self._section.keys():
+            return None
+        number, key = self._number("management_algorithm"), self._bytes("management_key")
+        if number not in layout.MANAGEMENT_KEY_LENS or len(key) != layout.MANAGEMENT_KEY_LENS[AlgorithmId(number)]:
             raise damaged()
-        return AlgorithmId(number), self._bytes("management_key")
+        return AlgorithmId(number), key
 
     def secret(self, reference: Reference) -> bytes:
         """A PIN or PUK, eight bytes."""
@@ -222,6 +243,16 @@ def factory_state() -> dict[str, Value]:
     return state
 
 
+def blank_state(serial: int) -> dict[str, Value]:
+    """What a newly installed applet holds: nobody knows its PIN and PUK, nor has them any try; there is no 9B."""
+    state: dict[str, Value] = {INSTALLED: True, "serial": serial}
+    for reference in Reference:
+        state[reference] = padded(b"")
+        state[reference.tries] = 0
+        state[reference.tries_max] = layout.DEFAULT_RETRIES
+    return state
+
+
 def damaged() -> ImageDamaged:
     """The error for a memory that no PIV applet wrote."""
     return ImageDamaged(f"the image's section {layout.NAME} is incomplete; make a new one with `ecitizen emulator new`")
@@ -272,3 +303,10 @@ class Use:
     status: SecurityStatus = field(default_factory=SecurityStatus)
     pending: PendingChallenge | None = None
     """Given out by the very last command: any other command drops it."""
+    channel: SecurityLevel | None = None
+    """What protects this very command: a channel of the application's domain, or nothing."""
+
+    @property
+    def may_manage(self) -> bool:
+        """The management key is authenticated, or the command comes from the domain that is in charge of this card."""
+        return self.status.management or self.channel is not None

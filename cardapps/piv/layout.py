@@ -10,11 +10,12 @@ from types import MappingProxyType
 
 from ecitizen.algorithms import KeyAlgorithm
 
-NAME = "piv"
-RID = bytes.fromhex("A000000308")
-PIX = bytes.fromhex("000010000100")
-"""Application 00 00 10 00, version 01 00 (SP 800-73-5 part 1, 2.2)."""
-AID = RID + PIX
+from . import names
+
+NAME = names.NAME
+AID = names.AID
+RID = names.RID
+PIX = names.PIX
 
 # Commands (SP 800-73-5 part 2, table 2; ISO/IEC 7816-4 and -8)
 
@@ -300,6 +301,19 @@ DEFAULT_PUK = "12345678"
 DEFAULT_MANAGEMENT_KEY = bytes.fromhex("010203040506070801020304050607080102030405060708")
 """What tokens are delivered with: 3DES, and known to everybody."""
 DEFAULT_RETRIES = 3
+
+# Data groupings, by which an issuer sets what people and officers prove themselves with. The numbers are ours: the
+# standard leaves them to the application (GlobalPlatform Card Specification 2.3.1, 11.11).
+
+DGI_PIN = 0x8010
+DGI_PUK = 0x8011
+"""Eight bytes, padded with FF as in VERIFY."""
+DGI_TRIES = 0x8012
+"""How often PIN and PUK may be wrong in a row, a byte each."""
+DGI_MANAGEMENT_KEY = 0x809B
+"""Algorithm identifier and key."""
+DGIS_SECRET = frozenset({DGI_PIN, DGI_PUK, DGI_MANAGEMENT_KEY})
+"""Taken only encrypted under the data key of the channel."""
 
 # Data objects (part 1, table 3 and section 3)
 

@@ -104,7 +104,7 @@ def record_for(
     wanted = {**DEFAULT_KEYS, **keys}
     if not extensions:
         wanted.pop(Slot.ATTESTATION)
-    found: dict[int, bytes] = _card_objects(persona, citizen, now, random_bytes)
+    found = card_objects(persona.chip_serial, citizen, now, random_bytes)
     stored: dict[Slot, StoredKey] = {}
     for slot, algorithm in wanted.items():
         key = generate_key(algorithm)
@@ -112,7 +112,8 @@ def record_for(
         stored[slot] = StoredKey(
             layout.KEY_ALGORITHM_IDS[algorithm], private, Origin.GENERATED, layout.default_pin_policy(slot)
         )
-        request = _request(slot, public_key_info(key), persona, citizen)
+        card_serial = persona.chip_serial.hex().upper()
+        request = certificate_request(slot, public_key_info(key), citizen, card_serial)
         if request is not None:
             certificate = objects.CertificateObject(issue(request))
             found[slot.certificate_object] = certificate.encode()
@@ -131,25 +132,32 @@ def _authority(issuer: CertificateIssuer | None, now: datetime) -> tuple[bytes, 
     return authority.certificate, partial(authority.issue, moment=now)
 
 
-def _request(slot: Slot, public_key: bytes, persona: Persona, citizen: CitizenId) -> CertificateRequest | None:
-    """What to ask the authority for; None for a person whom it can't name."""
+def certificate_request(
+    slot: Slot, public_key: bytes, citizen: CitizenId, card_serial: str
+) -> CertificateRequest | None:
+    """What to ask the authority for; None for a person whom it can't name. Only a card's own have its serial."""
     profile = _PROFILES.get(slot, _PROFILE_OF_OTHERS)
     if profile in _PROFILES_OF_CARDS:
-        return CertificateRequest(profile, public_key, card_serial=persona.chip_serial.hex().upper())
+        return CertificateRequest(profile, public_key, card_serial=card_serial)
     if citizen.cid is None or (citizen.name_en is None and citizen.name_th is None):
         return None
     return CertificateRequest(profile, public_key, citizen.name_th, citizen.name_en, citizen.cid)
 
 
-def _card_objects(
-    persona: Persona, citizen: CitizenId, now: datetime, random_bytes: Callable[[int], bytes]
+def card_objects(
+    chip_serial: bytes,
+    citizen: CitizenId,
+    now: datetime,
+    random_bytes: Callable[[int], bytes],
+    issuer: str = AUTHORITY_NAME,
 ) -> dict[int, bytes]:
+    """The data objects of a new card besides certificates and key history, by tag; the first two are random."""
     year, month, day = _expiry(citizen.expiry_date, now)
     printed = objects.PrintedInformation(
         name=_printed_name(citizen.name_en),
         expiration_date=f"{year:04d}{_MONTHS[month - 1]}{day:02d}",
-        serial_number=persona.chip_serial.hex().upper(),
-        issuer=AUTHORITY_NAME,
+        serial_number=chip_serial.hex().upper(),
+        issuer=issuer,
     )
     chuid = objects.Chuid(guid=random_bytes(objects.UUID_LEN), expiration_date=f"{year:04d}{month:02d}{day:02d}")
     return {

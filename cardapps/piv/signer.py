@@ -12,11 +12,10 @@ from typing import Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature, encode_dss_signature
 
 from ecitizen.algorithms import HashAlgorithm, KeyAlgorithm, SignatureAlgorithm, SignatureScheme
-from ecitizen.errors import CardProtocolError, DecodeError, SecurityStatusNotSatisfied, UsageError
-from ecitizen.iso7816 import tlv
+from ecitizen.errors import CardProtocolError, SecurityStatusNotSatisfied, UsageError
 from ecitizen.iso7816.status import StatusWord, status_error
 from ecitizen.ports import PinState
 from ecitizen.secret import Pin
@@ -31,9 +30,6 @@ AskPin = Callable[[PinState], Pin]
 
 To return a PIN when one try is left is to agree that it is used.
 """
-
-_TAG_DER_INTEGER = 0x02
-_TAG_DER_SEQUENCE = 0x30
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +191,7 @@ class CardSigner:
         field_len = layout.FIELD_LENS[layout.KEY_ALGORITHM_IDS[self.key_algorithm]]
         # As a number the digest is what it was: its leftmost bits (FIPS 186-5, 6.4.1), or with zeros in front.
         value = digest[:field_len].rjust(field_len, b"\x00")
-        signature = _der_signature(self._key.use(layout.TAG_CHALLENGE, value))
+        signature = _checked_form(self._key.use(layout.TAG_CHALLENGE, value))
         if not self._proven or self.key_algorithm is not KeyAlgorithm.P_384:
             public.verify(signature, digest, ec.ECDSA(Prehashed(keys.HASH_PRIMITIVES[hashed])))
             self._proven = True
@@ -260,14 +256,13 @@ class CardDecipherer:
         return rsa_padding.pkcs1_message(block) if oaep is None else rsa_padding.oaep_message(block, oaep)
 
 
-def _der_signature(answer: bytes) -> bytes:
-    """An ECDSA signature as DER has it; raise CardProtocolError if the card's is no SEQUENCE of two INTEGERs."""
+def _checked_form(signature: bytes) -> bytes:
+    """An ECDSA signature in DER; raise CardProtocolError for any other spelling of the same numbers."""
     try:
-        parts = tlv.parse_one(answer)
-        numbers = parts.children() if parts.tag == _TAG_DER_SEQUENCE else ()
-    except DecodeError:
-        numbers = ()
-    if [number.tag for number in numbers] != [_TAG_DER_INTEGER, _TAG_DER_INTEGER]:
-        raise CardProtocolError("the card's ECDSA signature is no sequence of two numbers; try another card")
-    r, s = (int.from_bytes(number.value, "big") for number in numbers)
-    return encode_dss_signature(r, s)
+        r, s = decode_dss_signature(signature)
+        right = encode_dss_signature(r, s) == signature
+    except ValueError:
+        right = False
+    if not right:
+        raise CardProtocolError("the card's ECDSA signature is not two numbers in DER; try another card")
+    return signature

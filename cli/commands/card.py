@@ -1,9 +1,10 @@
-"""`ecitizen card`: what is on the card in a reader."""
+"""`ecitizen card`: what is on the card in a reader; issuing it, changing it, ending it."""
 
 import argparse
 from typing import TYPE_CHECKING
 
 from ..exit_codes import ExitCode
+from ..issuing import change, issue
 from ..options import add_moment, add_reader
 
 if TYPE_CHECKING:
@@ -39,6 +40,14 @@ def fill(parser: argparse.ArgumentParser) -> None:
     info = group.add_parser("info", help="say what kind of card this is", description=show_info.__doc__)
     add_reader(info)
     info.set_defaults(run=show_info)
+
+    issue.add_issue(group.add_parser("issue", help="make a blank card a person's"))
+    change.add_update(group.add_parser("update", help="change what one application says"))
+    change.add_renew(group.add_parser("renew", help="give the holder new keys and certificates on the same card"))
+    change.add_unblock(group.add_parser("unblock", help="set a new PIN by the right of the office"))
+    change.add_lock(group.add_parser("lock", help="keep an application from being used"))
+    change.add_unlock(group.add_parser("unlock", help="let it be used again"))
+    change.add_retire(group.add_parser("retire", help="put a card out of use for ever"))
 
 
 def read_card(arguments: argparse.Namespace) -> ExitCode:

@@ -53,7 +53,7 @@ def findings(translate: "Translate") -> "Iterator[Finding]":
 
 
 def _checks() -> "tuple[Check, ...]":
-    from ..doctor import installation, pcsc, vpcd
+    from ..doctor import cards, installation, pcsc, vpcd
 
     return (
         installation.python,
@@ -63,5 +63,6 @@ def _checks() -> "tuple[Check, ...]":
         pcsc.binding,
         pcsc.service,
         pcsc.readers,
+        cards.keys,
         vpcd.virtual_reader,
     )

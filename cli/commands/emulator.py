@@ -30,7 +30,10 @@ def fill(parser: argparse.ArgumentParser) -> None:
     group = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, prog="ecitizen emulator")
     new = group.add_parser("new", help="make a card image", description=new_image.__doc__)
     new.add_argument("file", metavar="FILE", help="the card image to write")
-    new.add_argument("--persona", metavar="NAME", required=True, help="whose card it is; see `emulator personas`")
+    whose = new.add_mutually_exclusive_group(required=True)
+    whose.add_argument("--persona", metavar="NAME", help="whose card it is; see `emulator personas`")
+    whose.add_argument("--blank", action="store_true", help="nobody's card yet, with the published test keys")
+    new.add_argument("--serial", metavar="HEX", help="chip serial of a blank card, 8 bytes (default: random)")
     new.add_argument("--protocol", choices=["t0", "t1"], default="t0", help="what the card speaks (default: t0)")
     new.add_argument("--force", action="store_true", help="replace the file if there is one")
     new.add_argument("--no-piv", action="store_true", help="leave the signing application (PIV) out")
@@ -87,7 +90,7 @@ def _add_control_commands(control: argparse.ArgumentParser) -> None:
 
 
 def new_image(arguments: argparse.Namespace) -> ExitCode:
-    """Make the card of a fictional holder and save it as a card image."""
+    """Make the card of a fictional holder, or a blank card to be issued, and save it as a card image."""
     from ecitizen.emulator.image import CardImage
     from ecitizen.emulator.persona import find_persona
     from ecitizen.emulator.personalise import sections_for
@@ -97,9 +100,13 @@ def new_image(arguments: argparse.Namespace) -> ExitCode:
     from ..output import talk
 
     _ = arguments.words.translate
-    persona = find_persona(arguments.persona)
     protocol = CardProtocol[arguments.protocol.upper()]
     atr = _answer_to_reset(arguments.atr, protocol)
+    if arguments.blank:
+        return _new_blank_image(arguments, protocol, atr)
+    if arguments.serial is not None:
+        raise UsageError("--serial is for blank cards; a persona's card has the chip of its persona")
+    persona = find_persona(arguments.persona)
     if arguments.no_piv:
         if arguments.key or arguments.no_extensions:
             raise UsageError("--key and --no-extensions are about the signing application, which --no-piv leaves out")
@@ -113,6 +120,31 @@ def new_image(arguments: argparse.Namespace) -> ExitCode:
         from cardapps.piv.layout import DEFAULT_PIN, DEFAULT_PUK
 
         talk(_("It can sign: PIN {pin}, PUK {puk}, as all such test cards.").format(pin=DEFAULT_PIN, puk=DEFAULT_PUK))
+    return ExitCode.OK
+
+
+def _new_blank_image(arguments: argparse.Namespace, protocol: "CardProtocol", atr: bytes | None) -> ExitCode:
+    """A card with nothing on it but the issuer's domain and the published test keys."""
+    import os
+
+    from ecitizen.emulator.image import CardImage
+    from ecitizen.emulator.personalise import blank_sections
+    from ecitizen.errors import UsageError
+
+    from ..output import talk
+
+    _ = arguments.words.translate
+    if arguments.key or arguments.no_extensions or arguments.no_piv:
+        raise UsageError(
+            "--key, --no-extensions and --no-piv are about a persona's card; a blank one has no application"
+        )
+    try:
+        serial = os.urandom(8) if arguments.serial is None else bytes.fromhex(arguments.serial)
+    except ValueError:
+        raise UsageError("--serial takes 8 bytes in hex, as 1122334455667788") from None
+    CardImage.create(arguments.file, blank_sections(protocol, serial, atr=atr), overwrite=arguments.force).close()
+    talk(_("{file} is a blank card, chip serial {serial}.").format(file=arguments.file, serial=serial.hex().upper()))
+    talk(_("Its keys are the published test keys, which everybody knows: only for tests."))
     return ExitCode.OK
 
 

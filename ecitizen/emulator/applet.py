@@ -1,14 +1,20 @@
 """What an application looks like from inside the card."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 from ..errors import ImageDamaged
 from ..iso7816.access import AccessCondition
 from ..iso7816.apdu import CardProtocol, CommandApdu, ResponseApdu
 from ..iso7816.status import StatusWord
 from .image import Value
+
+if TYPE_CHECKING:
+    from ..secure_channel.handshake import SecurityLevel
+
+INSTALLED = "installed"
+"""Key in the memory of an applet that came onto the card by INSTALL: its contents may be missing yet."""
 
 CONTENT_MAX = 0xFFFF
 """The longest file whose length two bytes of the control information can tell, in bytes."""
@@ -20,6 +26,17 @@ class Refusal(Exception):
     def __init__(self, sw: int) -> None:
         super().__init__(f"{sw:04X}")
         self.sw = sw
+
+
+class DataGrouping(NamedTuple):
+    """One piece of personal data on its way into an application (GlobalPlatform Card Specification 2.3.1, 11.11)."""
+
+    dgi: int
+    """Data grouping identifier, two bytes: what the value is."""
+    value: bytes
+    """In clear."""
+    encrypted: bool
+    """It came encrypted under the data key of its channel."""
 
 
 class Selection(Protocol):
@@ -46,15 +63,19 @@ class Applet(ABC):
     chaining: ClassVar[bool] = False
     """Whether it takes commands in chains (ISO/IEC 7816-4:2020, 5.4.1)."""
     secured: ClassVar[bool] = False
-    """Whether it takes commands of GlobalPlatform's secure messaging: `cla` is then 04 or 84."""
-    neighbours: Sequence["Applet"] = ()
-    """All applets of the card, in their order; the card sets it."""
+    """Whether it takes commands of GlobalPlatform's secure messaging itself: `cla` is then 04 or 84."""
+    managed: ClassVar[bool] = False
+    """Whether it can be installed blank, and takes its data (`store`) through the channel of its security domain."""
+
+    selected: Callable[[], Iterable["Applet"]] = staticmethod(tuple)
+    """What is selected on the card's channels; a card tells it to its first applet."""
 
     def __init__(self, memory: Mapping[str, Value], protocol: CardProtocol) -> None:
         self.memory = memory
         self.protocol = protocol
         for key in self.contents:
-            self.content(key)
+            if key in memory or INSTALLED not in memory:
+                self.content(key)
 
     def content(self, key: str) -> bytes:
         """Bytes of the memory; raise ImageDamaged if they are not there, or more than a file can be."""
@@ -65,9 +86,39 @@ class Applet(ABC):
             )
         return value
 
+    @property
+    def blank(self) -> bool:
+        """Whether it was installed, and does not have its contents yet."""
+        return any(key not in self.memory for key in self.contents)
+
+    @classmethod
+    def blank_memory(cls, chip_serial: bytes) -> dict[str, Value]:  # noqa: ARG003 - for applets that have a number
+        """The memory of a newly installed applet on the chip of this 8-byte serial."""
+        return {INSTALLED: True}
+
+    def store(self, groupings: Sequence[DataGrouping]) -> Mapping[str, Value]:  # noqa: ARG002 - this one takes none
+        """What personal data change in the memory; all of it is written at once, and None removes a value.
+
+        Raise Refusal for data that are not for this applet: nothing is written then.
+        """
+        raise Refusal(StatusWord.CONDITIONS_OF_USE_NOT_SATISFIED)
+
+    def secured_command(
+        self,
+        selection: Selection,
+        command: CommandApdu,
+        level: "SecurityLevel",  # noqa: ARG002 - for applets that allow more to their domain
+    ) -> ResponseApdu:
+        """Answer a command that came through a channel of the applet's domain, with its plain class."""
+        return selection.process(command)
+
     @abstractmethod
     def fci(self) -> bytes:
         """File control information that SELECT answers."""
+
+    def selected_sw(self) -> int:
+        """The status word that SELECT answers: success, or a warning about the state of what was selected."""
+        return StatusWord.NO_ERROR
 
     @abstractmethod
     def open(self) -> Selection:
@@ -80,6 +131,10 @@ class Applet(ABC):
     def permits(self, applet: "Applet") -> bool:  # noqa: ARG002 - for the one that keeps the card's life cycle
         """Tell whether `applet` may be selected; the first applet of a card is asked."""
         return True
+
+    def guarded(self, applet: "Applet", selection: Selection) -> Selection:  # noqa: ARG002 - for the one with keys
+        """The selection of `applet` behind a secure channel, or as it is; the first applet of a card is asked."""
+        return selection
 
 
 def require(condition: AccessCondition) -> None:

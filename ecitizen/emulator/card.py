@@ -28,6 +28,10 @@ CLA_PROPRIETARY = 0x80
 CLA_INVALID = 0xFF
 CLA_SECURED = 0x04
 """GlobalPlatform's secure messaging on channels 0 to 3 (Card Specification 2.3.1, 11.1.4.1)."""
+CLA_SECURING = 0x0C
+"""Where a class of channels 0 to 3 says which secure messaging it has."""
+CLA_SECURED_FURTHER = 0x20
+"""GlobalPlatform's secure messaging on channels 4 to 19 (11.1.4.2)."""
 P1_OPEN_CHANNEL = 0x00
 P1_CLOSE_CHANNEL = 0x80
 P2_GET_RESPONSE = frozenset({0x00, 0x01})
@@ -41,21 +45,38 @@ _NEVER_CHAINED = frozenset({Ins.SELECT, Ins.GET_RESPONSE, Ins.MANAGE_CHANNEL})
 class _Channel:
     """A logical channel: the application selected on it, an answer that still waits, a chain that goes on."""
 
-    def __init__(self, applet: Applet | None) -> None:
-        self.applet = applet
-        self.selection: Selection | None = applet.open() if applet else None
+    def __init__(self, applet: Applet | None, manager: Applet | None) -> None:
+        self._manager = manager
+        self._bare: Selection | None = None
+        self.applet: Applet | None = None
+        self.selection: Selection | None = None
         self.waiting = ResponseApdu(b"", StatusWord.NO_ERROR)
         self.chain: CommandApdu | None = None
+        if applet is not None:
+            self.select(applet)
 
     def select(self, applet: Applet) -> None:
-        if self.selection is not None and applet is self.applet:
-            self.selection = applet.reopen(self.selection)
+        """Use this applet from now on; a secure channel to what was selected is over."""
+        if self._bare is not None and applet is self.applet:
+            self._bare = applet.reopen(self._bare)
         else:
-            self.applet, self.selection = applet, applet.open()
+            self.applet, self._bare = applet, applet.open()
+        self.selection = self._manager.guarded(applet, self._bare) if self._manager else self._bare
+
+    @property
+    def secured(self) -> bool:
+        """Whether what is selected takes secure messaging."""
+        return self.applet is not None and (self.applet.secured or self.selection is not self._bare)
+
+    def chains(self, command: CommandApdu) -> bool:
+        """Whether this command may come in a chain: below secure messaging any, or else by the applet's leave."""
+        return self.applet is not None and (self.applet.chaining or (self.secured and _is_secured(command.cla)))
 
 
 class Card:
     """A card: applets behind one set of contacts. The first applet is the one selected after reset.
+
+    `applets` may change while the card runs, but for those that are selected.
 
     Whatever bytes come, `transmit` answers with a status word of the standard.
     """
@@ -63,15 +84,23 @@ class Card:
     def __init__(self, applets: Sequence[Applet], *, atr: bytes, protocol: CardProtocol) -> None:
         self.atr = atr
         self.protocol = protocol
-        self.applets = tuple(applets)
-        for applet in self.applets:
-            applet.neighbours = self.applets
+        self.applets = applets
         self._channels: dict[int, _Channel] = {}
 
     def power_on(self) -> bytes:
         """Cold reset: forget everything that was selected or verified; gives the ATR."""
-        self._channels = {0: _Channel(self.applets[0] if self.applets else None)}
+        self._channels = {0: _Channel(self._manager, self._manager)}
+        if self._manager is not None:
+            self._manager.selected = self._selected
         return self.atr
+
+    @property
+    def _manager(self) -> Applet | None:
+        """The first applet, which is selected unless another is."""
+        return self.applets[0] if self.applets else None
+
+    def _selected(self) -> list[Applet]:
+        return [channel.applet for channel in self._channels.values() if channel.applet is not None]
 
     def power_off(self) -> None:
         """Take the power away."""
@@ -104,12 +133,12 @@ class Card:
         begun, channel.chain = channel.chain, None  # which only the very next command can continue
         if cla in {0x00, CLA_PROPRIETARY} and command.cla & CLA_CHAINING:
             channel.waiting = ResponseApdu(b"", StatusWord.NO_ERROR)
-            channel.chain = _joined(begun, command, channel.applet)
+            channel.chain = _joined(begun, command, channel)
             return ok()
         if command.ins == Ins.GET_RESPONSE and cla in {0x00, CLA_PROPRIETARY}:
             return self._get_response(channel, command)
         channel.waiting = ResponseApdu(b"", StatusWord.NO_ERROR)
-        secured = 0 if command.cla & CLA_FURTHER else command.cla & CLA_SECURED
+        secured = CLA_SECURED if _is_secured(command.cla) else 0
         if cla == 0x00 and not secured and command.ins == Ins.MANAGE_CHANNEL:
             return self._manage_channel(channel, command)
         if cla == 0x00 and not secured and command.ins == Ins.SELECT and command.p1 == P1_SELECT_BY_DF_NAME:
@@ -117,7 +146,7 @@ class Card:
         if channel.selection is None:
             raise Refusal(StatusWord.INSTRUCTION_NOT_SUPPORTED)
         if begun is not None:
-            command = _joined(begun, command, channel.applet)
+            command = _joined(begun, command, channel)
         cla |= secured
         plain = CommandApdu(cla, command.ins, command.p1, command.p2, command.data, command.ne, command.extended)
         return self._respond(channel, command, channel.selection.process(plain))
@@ -133,9 +162,8 @@ class Card:
         channel = self._channels.get(logical_channel(command.cla))
         if channel is None:
             raise Refusal(StatusWord.LOGICAL_CHANNEL_NOT_SUPPORTED)
-        secured = command.cla & (0x20 if command.cla & CLA_FURTHER else 0x0C)
-        taken = secured == CLA_SECURED and channel.applet is not None and channel.applet.secured
-        if secured and not taken:
+        securing = command.cla & (CLA_SECURED_FURTHER if command.cla & CLA_FURTHER else CLA_SECURING)
+        if securing and not (channel.secured and _is_secured(command.cla)):
             raise Refusal(StatusWord.SECURE_MESSAGING_NOT_SUPPORTED)
         return channel
 
@@ -177,19 +205,23 @@ class Card:
         if command.p2 & 0xF0:
             raise Refusal(StatusWord.INCORRECT_PARAMETERS_P1_P2)
         found = self._find(command.data, command.p2 & 0x03, channel.applet)
-        if found is None or not self.applets[0].permits(found):  # and what was selected stays selected
+        if found is None:  # and what was selected stays selected
             raise Refusal(StatusWord.FILE_OR_APPLICATION_NOT_FOUND)
         channel.select(found)
         unwanted = command.p2 & P2_NO_RESPONSE == P2_NO_RESPONSE
-        if unwanted or (self.protocol is CardProtocol.T1 and command.ne is None):
-            return ok()
-        return ok(found.fci())
+        bare = unwanted or (self.protocol is CardProtocol.T1 and command.ne is None)
+        return ResponseApdu(b"" if bare else found.fci(), found.selected_sw())
 
     def _find(self, name: bytes, occurrence: int, current: Applet | None) -> Applet | None:
-        """The applet of this full or partial name: first, last, next or previous (P2 bits 2 and 1)."""
-        if not name:
-            return self.applets[0] if self.applets else None
-        found = [applet for applet in self.applets if applet.aid.startswith(name) or name in applet.aliases]
+        """The applet of this full or partial name: first, last, next or previous (P2 bits 2 and 1).
+
+        One that may not be selected is passed over (GlobalPlatform Card Specification 2.3.1, 6.4.2).
+        """
+        manager = self._manager
+        if not name or manager is None:
+            return manager
+        named = [applet for applet in self.applets if applet.aid.startswith(name) or name in applet.aliases]
+        found = [applet for applet in named if manager.permits(applet)]
         if current in found and occurrence in {2, 3}:
             step = found.index(current) + (1 if occurrence == 2 else -1)
             return found[step] if 0 <= step < len(found) else None
@@ -221,7 +253,7 @@ class Card:
         if assigned and self.protocol is CardProtocol.T0 and command.ne != 1:
             raise Refusal(0x6C01)  # before anything is opened: the host will ask again
         basic = channel is self._channels[0]
-        self._channels[number] = _Channel(self.applets[0] if basic and self.applets else channel.applet)
+        self._channels[number] = _Channel(self._manager if basic else channel.applet, self._manager)
         return self._respond(channel, command, ok(bytes((number,)))) if assigned else ok()
 
 
@@ -231,9 +263,9 @@ def _same_chain(begun: CommandApdu, command: CommandApdu) -> bool:
     return next(parts) == next(parts)
 
 
-def _joined(begun: CommandApdu | None, command: CommandApdu, applet: Applet | None) -> CommandApdu:
+def _joined(begun: CommandApdu | None, command: CommandApdu, channel: _Channel) -> CommandApdu:
     """A command with the data of the chain that it continues, if it does."""
-    if applet is None or not applet.chaining or command.ins in _NEVER_CHAINED:
+    if not channel.chains(command) or command.ins in _NEVER_CHAINED:
         raise Refusal(StatusWord.COMMAND_CHAINING_NOT_SUPPORTED)
     if begun is None or not _same_chain(begun, command):
         return command
@@ -247,4 +279,12 @@ def _base_class(cla: int) -> int:
     """The class without channel, chaining and secure messaging: 00, 80 (GlobalPlatform's coding), or as it is."""
     if cla < CLA_PROPRIETARY:
         return 0x00
-    return CLA_PROPRIETARY if cla & 0xA0 == CLA_PROPRIETARY else cla
+    ours = cla & 0xA0 == CLA_PROPRIETARY or cla & 0xE0 == CLA_PROPRIETARY | CLA_FURTHER | CLA_SECURED_FURTHER
+    return CLA_PROPRIETARY if ours else cla
+
+
+def _is_secured(cla: int) -> bool:
+    """Whether a class has GlobalPlatform's secure messaging, on whatever channel."""
+    if cla & CLA_FURTHER:
+        return bool(cla & CLA_SECURED_FURTHER)
+    return cla & 0x20 == 0 and cla & CLA_SECURING == CLA_SECURED

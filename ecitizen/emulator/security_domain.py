@@ -1,61 +1,60 @@
-"""A security domain: it opens SCP03 channels with keys of its own, and manages what these keys may.
+"""A security domain: it opens SCP03 channels, and manages what its keys and its privileges allow.
 
-GlobalPlatform Card Specification 2.3.1, 11, and Amendment D 1.1.2, 7. This is what all domains do; the issuer's
-domain adds the card's own commands (`security_domain_issuer`).
+GlobalPlatform Card Specification 2.3.1, 7 and 11. The commands stand by concern in the modules beside this one:
+`security_domain_key_commands`, `security_domain_status`, `security_domain_install`, `security_domain_personalising`.
 """
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from ..errors import CryptogramWrong, DecodeError, ImageError, SecureMessagingError
 from ..iso7816 import tlv
 from ..iso7816.apdu import CommandApdu, ResponseApdu
 from ..iso7816.command import Ins
+from ..iso7816.globalplatform import (
+    TAG_CARD_RECOGNITION_DATA,
+    TAG_KEY,
+    TAG_KEY_INFORMATION,
+    TAG_SEQUENCE_COUNTER,
+    CardLifeCycle,
+)
 from ..iso7816.status import StatusWord
 from ..secure_channel.handshake import (
-    DIVERSIFICATION_LEN,
     INS_EXTERNAL_AUTHENTICATE,
     INS_INITIALIZE_UPDATE,
     KEY_TYPE_AES,
-    KVN_MAX,
     SEQUENCE_LEN,
-    Scp03Keys,
-    Scp03Option,
-    SecurityLevel,
 )
-from .applet import Applet, Refusal, Selection, ok
-from .card import CLA_SECURED
-from .security_domain_keys import VERSIONS_MAX, DomainKeys, KeySet
-from .security_domain_store import INS_STORE_DATA, StoredBlocks
+from .applet import Refusal, ok
+from .card import CLA_PROPRIETARY
+from .card_registry import CardRegistry
+from .security_domain_channel import OPTIONS, Channelled, ChannelSelection, OpenedBy
+from .security_domain_install import ContentCommands, InstallPurpose
+from .security_domain_key_commands import KEY_IDENTIFIERS, KeyCommands, names_keys
+from .security_domain_keys import DomainKeys, KeySet
+from .security_domain_personalising import PersonalisingCommands
+from .security_domain_status import StatusCommands
+from .security_domain_store import INS_STORE_DATA
 
 if TYPE_CHECKING:
-    from ..secure_channel.scp03 import (
-        CardChannel,
-        CardOpening,
-    )  # need `cryptography`: late, when a channel is asked for
+    from .domain_applet import DomainApplet
 
 INS_PUT_KEY: Final = 0xD8
 INS_DELETE: Final = 0xE4
+INS_INSTALL: Final = 0xE6
+INS_LOAD: Final = 0xE8
+INS_SET_STATUS: Final = 0xF0
+INS_GET_STATUS: Final = 0xF2
 
-TAG_KEY_INFORMATION: Final = 0xE0
-TAG_KEY_OF_INFORMATION: Final = 0xC0
-TAG_SEQUENCE_COUNTER: Final = 0xC1
-TAG_CARD_RECOGNITION_DATA: Final = 0x66
-TAG_KEY_VERSION: Final = 0xD2
-
-OPTIONS: Final = Scp03Option.PSEUDO_RANDOM | Scp03Option.R_MAC | Scp03Option.R_ENC
-"""i = 70: what cards of today announce."""
-
-SW_AUTHENTICATION_FAILED: Final = 0x6300
-"""The host's cryptogram is wrong (Card Specification 2.3.1, E.5.2.7; Amendment D, 7.1.2)."""
-
-KEY_IDENTIFIERS: Final = (1, 2, 3)
-"""Key-ENC, Key-MAC, Key-DEK of one version (Amendment D, 5.3, table 5-2)."""
-P2_SEVERAL_KEYS: Final = 0x80
+_WHEN_LOCKED: Final = frozenset(
+    {INS_INITIALIZE_UPDATE, INS_EXTERNAL_AUTHENTICATE, Ins.GET_DATA, INS_GET_STATUS, INS_SET_STATUS}
+)
+_WHEN_TERMINATED: Final = frozenset({Ins.GET_DATA})
 
 # Card recognition data: GlobalPlatform 1.2.840.114283, version 2.3.1, identification 3, SCP03 (Card Specification
 # 2.3.1, H.2; the last byte of the last OID is the parameter i).
 _OID: Final = bytes.fromhex("2A864886FC6B")
+
+Command = Callable[[CommandApdu, OpenedBy], ResponseApdu]
 
 
 def recognition_data() -> bytes:
@@ -68,199 +67,101 @@ def recognition_data() -> bytes:
     return tlv.encode(TAG_CARD_RECOGNITION_DATA, tlv.encode(0x73, parts))
 
 
-class SecurityDomain:
-    """The management behind an applet whose memory has keys, described in `security_domain_keys`.
+def domain_selection(applet: "DomainApplet", registry: CardRegistry) -> ChannelSelection:
+    """A selection of a domain on a card with keys."""
+    return ChannelSelection(SecurityDomain(applet, registry))
 
-    `plain` answers what the management does not.
-    """
 
-    def __init__(self, applet: Applet, plain: Selection) -> None:
-        self.applet = applet
-        self._plain = plain
-        self.memory = applet.memory
-        self.keys = DomainKeys(applet.memory)
-        self.blocks = StoredBlocks()
+class SecurityDomain(Channelled):
+    """What one selection of a domain can do."""
 
-    def get_data(self, tag: int) -> bytes | None:
-        """The data object of a tag that tells of keys and channels, with its tag; None if it is none of these."""
-        if tag == TAG_KEY_INFORMATION:
-            return tlv.encode(TAG_KEY_INFORMATION, b"".join(map(_key_information, self.keys)))
-        default = self.keys.find(0)
-        if tag == TAG_SEQUENCE_COUNTER and default is not None:
-            return tlv.encode(TAG_SEQUENCE_COUNTER, default.sequence.to_bytes(SEQUENCE_LEN, "big"))
-        return recognition_data() if tag == TAG_CARD_RECOGNITION_DATA else None
+    applet: "DomainApplet"
 
-    def allows(self, ins: int) -> bool:  # noqa: ARG002 - for domains whose life cycle takes commands away
-        """Tell whether the domain's life cycle leaves this command to it."""
-        return True
+    def __init__(self, applet: "DomainApplet", registry: CardRegistry) -> None:
+        super().__init__(applet, registry)
+        self._status = StatusCommands(applet, registry)
+        self._content = ContentCommands(applet, registry)
+        self._personalising = PersonalisingCommands(applet, registry)
+        keys = KeyCommands(applet)
+        self._commands: Mapping[int, Command] = {
+            INS_PUT_KEY: keys.put_key,
+            INS_DELETE: lambda command, opened_by: (
+                keys.delete_key(command, opened_by)
+                if names_keys(command.data)
+                else self._content.delete(command, opened_by)
+            ),
+            INS_INSTALL: self._install,
+            INS_LOAD: _refuse_load,
+            INS_SET_STATUS: self._status.set_status,
+            INS_GET_STATUS: self._status.get_status,
+            INS_STORE_DATA: self._personalising.store_data,
+        }
+
+    def allows(self, ins: int) -> bool:
+        """A locked card can be looked at and unlocked, a terminated one says what chip it was (5.1.1.4, 5.1.1.5)."""
+        state = self.registry.life_cycle
+        if self.applet is not self.registry.issuer and not self.registry.permits(self.applet):
+            return False
+        if state is CardLifeCycle.TERMINATED:
+            return ins in _WHEN_TERMINATED
+        return state is not CardLifeCycle.CARD_LOCKED or ins in _WHEN_LOCKED
+
+    def needs_channel(self, command: CommandApdu) -> bool:
+        """All that manages something."""
+        return command.ins in self._commands
 
     def plain_command(self, command: CommandApdu) -> ResponseApdu:
-        """Answer a command that needs no channel, or refuse it."""
-        found = self.get_data(command.p1 << 8 | command.p2) if command.ins == Ins.GET_DATA else None
-        return self._plain.process(command) if found is None else ok(found)
+        """What tells of keys and channels, and what the applet tells anybody."""
+        found = self._data(command.p1 << 8 | command.p2) if command.ins == Ins.GET_DATA else None
+        return self.applet.process(command) if found is None else ok(found)
 
-    def managing_commands(self) -> Mapping[int, Callable[[CommandApdu, KeySet], ResponseApdu]]:
-        """Commands that need an open channel, by INS; they are given the key version that opened it."""
-        return {INS_PUT_KEY: self._put_key, INS_DELETE: self._delete_key}
+    def secured_command(self, command: CommandApdu, opened_by: OpenedBy) -> ResponseApdu:
+        """Manage; a sequence of STORE DATA or GET STATUS ends with any other command.
 
-    def _put_key(self, command: CommandApdu, opened_by: KeySet) -> ResponseApdu:
-        """PUT KEY: a whole version of three AES keys, new (P1 = 0) or in the place of version P1 (11.8)."""
-        from ..secure_channel.key_blocks import check_value, decode_keys  # late: brings `cryptography`
-
-        if command.p2 != P2_SEVERAL_KEYS | KEY_IDENTIFIERS[0]:
-            raise Refusal(StatusWord.INCORRECT_PARAMETERS_P1_P2)
-        kvn = command.data[0] if command.data else 0
-        versions = {each.keys.kvn for each in self.keys}
-        if command.p1 and command.p1 not in versions:
-            raise Refusal(StatusWord.REFERENCED_DATA_NOT_FOUND)
-        try:
-            new = decode_keys(opened_by.keys.dek, command.data[1:])
-        except DecodeError:
-            raise Refusal(StatusWord.INCORRECT_DATA_FIELD) from None
-        taken = kvn in versions and kvn != command.p1
-        if not 0 < kvn <= KVN_MAX or taken or len(new) != len(KEY_IDENTIFIERS) or len({len(each) for each in new}) != 1:
-            raise Refusal(StatusWord.INCORRECT_DATA_FIELD)
-        if not command.p1 and len(versions) >= VERSIONS_MAX:
-            raise Refusal(StatusWord.NOT_ENOUGH_MEMORY)
-        enc, mac, dek = new
-        self.keys.put(Scp03Keys(enc, mac, dek, kvn), command.p1)
-        return ok(bytes((kvn,)) + b"".join(map(check_value, new)))
-
-    def _delete_key(self, command: CommandApdu, opened_by: KeySet) -> ResponseApdu:
-        """DELETE [key]: one whole version, but not that of this channel, nor so the last one (11.2.2.3.2)."""
-        if command.p1 or command.p2:
-            raise Refusal(StatusWord.INCORRECT_PARAMETERS_P1_P2)
-        if len(command.data) != 3 or command.data[:2] != bytes((TAG_KEY_VERSION, 1)):
-            raise Refusal(StatusWord.INCORRECT_DATA_FIELD)
-        kvn = command.data[2]
-        if not kvn or self.keys.find(kvn) is None:
-            raise Refusal(StatusWord.REFERENCED_DATA_NOT_FOUND)
-        if kvn == opened_by.keys.kvn:
-            raise Refusal(StatusWord.CONDITIONS_OF_USE_NOT_SATISFIED)
-        self.keys.delete(kvn)
-        return ok(b"\x00")
-
-
-class DomainSelection:
-    """One selection of a domain, and the secure channel that may be open in it."""
-
-    def __init__(self, domain: SecurityDomain) -> None:
-        self._domain = domain
-        self._opening: CardOpening | None = None
-        self._channel: CardChannel | None = None
-        self._opened_by: KeySet | None = None
-
-    def process(self, command: CommandApdu) -> ResponseApdu:
-        """Answer a command: through the channel if one is open, and then nothing but that.
-
-        INITIALIZE UPDATE without protection ends a channel and begins another.
+        Who opened the channel with the keys of a domain above manages until this one has keys of its own.
         """
-        if command.cla & ~CLA_SECURED not in {0x00, 0x80}:
-            raise Refusal(StatusWord.CLASS_NOT_SUPPORTED)
-        secured = bool(command.cla & CLA_SECURED)
-        if not self._domain.allows(command.ins):
-            raise Refusal(StatusWord.CONDITIONS_OF_USE_NOT_SATISFIED)
-        opening, self._opening = self._opening, None  # which only the very next command can use
-        if command.ins == INS_INITIALIZE_UPDATE and command.cla == 0x80:
-            return self._initialize_update(command)
-        if self._channel is not None:
-            return self._through(self._channel, command)
-        if secured and command.ins == INS_EXTERNAL_AUTHENTICATE and opening is not None:
-            return self._external_authenticate(command, opening)
-        if secured:
-            raise Refusal(StatusWord.SECURITY_STATUS_NOT_SATISFIED)
-        if command.ins in self._domain.managing_commands():
-            raise Refusal(StatusWord.SECURITY_STATUS_NOT_SATISFIED)
-        return self._domain.plain_command(command)
+        if command.ins != INS_STORE_DATA:
+            self._personalising.forget()
+        if command.ins != INS_GET_STATUS:
+            self._status.forget()
+        managing = self._commands.get(command.ins)
+        anyway = command.ins == INS_STORE_DATA  # in class 00 too, as hosts for YubiKeys send it
+        if managing is not None and (command.cla == CLA_PROPRIETARY or anyway):
+            if self.registry.key_holder(self.applet.aid) is not opened_by.holder:
+                raise Refusal(StatusWord.CONDITIONS_OF_USE_NOT_SATISFIED)
+            return managing(command, opened_by)
+        return self.plain_command(command)
 
-    def _initialize_update(self, command: CommandApdu) -> ResponseApdu:
-        """Choose keys and a challenge (Amendment D, 7.1.1)."""
-        from ..secure_channel.scp03 import CardOpening, pseudo_random_challenge  # late: brings `cryptography`
+    def forget(self) -> None:
+        """The channel is over."""
+        self._personalising.forget()
+        self._status.forget()
 
-        self._close()
-        if command.p2:
-            raise Refusal(StatusWord.INCORRECT_PARAMETERS_P1_P2)
-        if len(command.data) != OPTIONS.mode:
-            raise Refusal(StatusWord.WRONG_LENGTH)
-        found = self._domain.keys.find(command.p1)
-        if found is None:
-            raise Refusal(StatusWord.REFERENCED_DATA_NOT_FOUND)
-        if not found.usable:
-            raise Refusal(StatusWord.AUTHENTICATION_METHOD_BLOCKED)
-        challenge = pseudo_random_challenge(found.keys.enc, found.sequence, self._domain.applet.aid, OPTIONS.mode)
-        self._opening = CardOpening(
-            found.keys,
-            OPTIONS,
-            command.data,
-            challenge,
-            diversification=self._diversification(),
-            sequence=found.sequence,
-        )
-        self._opened_by = found
-        return ok(self._opening.answer.encode())
+    def _install(self, command: CommandApdu, opened_by: OpenedBy) -> ResponseApdu:
+        if command.p1 == InstallPurpose.PERSONALIZATION:
+            return self._personalising.begin(command)
+        return self._content.install(command, opened_by)
 
-    def _diversification(self) -> bytes:
-        """What a host derives this card's keys from: the end of the domain's name and the chip's number."""
-        cplc = self._domain.memory.get("cplc")
-        serial = cplc[10:18] if isinstance(cplc, bytes) else b""
-        return (self._domain.applet.aid[-2:] + serial).ljust(DIVERSIFICATION_LEN, b"\x00")
+    def _data(self, tag: int) -> bytes | None:
+        """The data object of a tag that tells of keys and channels, with its tag; None if it is none of these."""
+        if tag == TAG_KEY_INFORMATION:
+            keys = DomainKeys(self.applet.memory)
+            return tlv.encode(TAG_KEY_INFORMATION, b"".join(map(_key_information, keys)))
+        if tag == TAG_SEQUENCE_COUNTER:
+            holder = self.registry.key_holder(self.applet.aid)
+            default = DomainKeys(holder.memory).find(0) if holder is not None else None
+            counter = default and default.sequence.to_bytes(SEQUENCE_LEN, "big")
+            return tlv.encode(TAG_SEQUENCE_COUNTER, counter) if counter else None
+        return recognition_data() if tag == TAG_CARD_RECOGNITION_DATA else None
 
-    def _external_authenticate(self, command: CommandApdu, opening: "CardOpening") -> ResponseApdu:
-        """Let the host prove its keys; a failure is counted before it is known (Amendment D, 7.1.2)."""
-        opened_by = self._opened_by
-        assert opened_by is not None
-        if command.p2 or command.p1 not in set(SecurityLevel):
-            raise Refusal(StatusWord.INCORRECT_PARAMETERS_P1_P2)
-        if len(command.data) != 2 * OPTIONS.mode:
-            raise Refusal(StatusWord.WRONG_LENGTH)
-        found = self._domain.keys.find(opened_by.keys.kvn)
-        if found is None or found.keys != opened_by.keys or not found.usable:  # by what went on on another channel
-            raise Refusal(StatusWord.AUTHENTICATION_METHOD_BLOCKED)
-        self._domain.keys.count_failure(found.keys.kvn)
-        try:
-            channel = opening.authenticate(command)
-        except CryptogramWrong:
-            raise Refusal(SW_AUTHENTICATION_FAILED) from None
-        except SecureMessagingError:
-            raise Refusal(StatusWord.SECURITY_STATUS_NOT_SATISFIED) from None
-        self._domain.keys.count_success(found.keys.kvn)
-        self._channel = channel
-        return ok()
 
-    def _through(self, channel: "CardChannel", command: CommandApdu) -> ResponseApdu:
-        """Unwrap a command, carry it out, wrap the answer; what was not wrapped well ends the channel."""
-        try:
-            bare = channel.unwrap_command(command)
-        except SecureMessagingError:
-            self._close()
-            raise Refusal(StatusWord.SECURITY_STATUS_NOT_SATISFIED) from None
-        try:
-            response = self._carry_out(bare)
-        except Refusal as refusal:
-            response = ResponseApdu(b"", refusal.sw)
-        except ImageError:  # the write has not happened, and the channel goes on
-            response = ResponseApdu(b"", StatusWord.MEMORY_FAILURE)
-        return channel.wrap_response(response)
-
-    def _carry_out(self, bare: CommandApdu) -> ResponseApdu:
-        assert self._opened_by is not None
-        if bare.ins != INS_STORE_DATA:
-            self._domain.blocks.forget()
-        managing = self._domain.managing_commands().get(bare.ins)
-        if managing is not None and bare.cla == 0x80:
-            return managing(bare, self._opened_by)
-        return self._domain.plain_command(bare)
-
-    def _close(self) -> None:
-        self._domain.blocks.forget()
-        for each in (self._opening, self._channel):
-            if each is not None:
-                each.close()
-        self._opening = self._channel = self._opened_by = None
+def _refuse_load(command: CommandApdu, _: OpenedBy) -> ResponseApdu:  # noqa: ARG001 - whatever it brings
+    """LOAD: code can't be loaded into this card; its modules are in the chip."""
+    raise Refusal(StatusWord.FUNCTION_NOT_SUPPORTED)
 
 
 def _key_information(found: KeySet) -> bytes:
     """Tag C0 for each key of a version: identifier, version, type AES, length (Card Specification 2.3.1, 11.3.3.1)."""
     length = len(found.keys.enc)
     parts = ((kid, found.keys.kvn, KEY_TYPE_AES, length) for kid in KEY_IDENTIFIERS)
-    return b"".join(tlv.encode(TAG_KEY_OF_INFORMATION, bytes(part)) for part in parts)
+    return b"".join(tlv.encode(TAG_KEY, bytes(part)) for part in parts)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final, cast
 from ..errors import ImageDamaged
 from ..secret import KeyBytes
 from ..secure_channel.handshake import KEY_LENS, KVN_MAX, SEQUENCE_MAX, Scp03Keys
+from .domain_applet import KEYS_PREFIX as PREFIX
 from .image import Section, Value
-from .issuer_domain import KEYS_PREFIX as PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

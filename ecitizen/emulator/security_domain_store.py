@@ -71,6 +71,11 @@ class StoredBlocks:
         self._data, self._number, self._begun = b"", 0, 0
 
 
+def with_form(p1: int, usual: StoreForm) -> int:
+    """P1 with the form of the data: some hosts say none, and leave it to who gets them."""
+    return p1 if p1 & P1_FORM else p1 | usual
+
+
 def data_objects(p1: int, data: bytes, dek: KeyBytes) -> list[tuple[int, bytes]]:
     """What the blocks hold, in order: tag or data grouping identifier, and the value in clear.
 

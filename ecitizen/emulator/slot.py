@@ -184,8 +184,8 @@ class _Insertion:
         self._thread.start()
 
     def end(self) -> None:
+        self.client.detach()  # first, or a card that is woken from a latency still sends its answer
         self._stop.set()
-        self.client.detach()
         if self._thread is not None:
             self._thread.join()
 

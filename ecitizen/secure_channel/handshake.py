@@ -31,6 +31,11 @@ KEY_LENS: Final = (16, 24, 32)
 KEY_TYPE_AES: Final = 0x88
 """Card Specification 2.3.1, 11.1.8, table 11-16."""
 
+KVN_TEST_KEYS: Final = 0x30
+"""Key version of the transport keys that blank cards come with."""
+TEST_KEY: Final = bytes(range(0x40, 0x50))
+"""40 41 ... 4F, which every document on GlobalPlatform prints: all three keys of test cards, and of many new ones."""
+
 
 @unique
 class SecurityLevel(IntEnum):
@@ -93,6 +98,11 @@ class Scp03Keys:
             raise UsageError("the three keys of SCP03 have 16, 24 or 32 bytes, all the same")
         if not 0 <= self.kvn <= KVN_MAX:
             raise UsageError("a key version number is from 0 to 127")
+
+    @classmethod
+    def published(cls, kvn: int = KVN_TEST_KEYS) -> "Scp03Keys":
+        """The keys that everybody knows: what cards for developers, and many new ones, come with."""
+        return cls.same(KeyBytes(TEST_KEY), kvn)
 
     @classmethod
     def same(cls, key: KeyBytes, kvn: int) -> "Scp03Keys":

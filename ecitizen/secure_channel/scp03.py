@@ -194,11 +194,13 @@ class HostChannel(_Channel):
     def unwrap_response(self, response: ResponseApdu) -> ResponseApdu:
         """Check and decrypt an answer; an error status word alone is as it came, since no MAC protects it.
 
-        Raise SecureMessagingError, and close the channel, if anything about it is wrong.
+        What the card gave beyond the Ne of the plain command is cut off, for it can't have known it: on T=0 Ne is not
+        sent, and where answers are encrypted padding hides it. Raise SecureMessagingError, and close the channel, if
+        anything about the answer is wrong.
         """
         self._begin(answer=True)
         if not self._level.response_authenticated:
-            return response
+            return self._cut(response) if self._ne else response
         if not _is_protected(response.sw):
             if response.data:
                 raise self._broken("the card's answer has data that nothing protects; open the channel again")
@@ -214,9 +216,16 @@ class HostChannel(_Channel):
                 bare = replace(bare, data=unpad(self._enc.decrypt(data, self._vector(RESPONSE_MARK))))
             except DecodeError as error:
                 raise self._broken("the card's answer can't be decrypted; open the channel again") from error
-        if len(bare.data) > self._ne:
+        if bare.data and not self._ne:
             raise self._broken("the card sent more than it was asked for; open the channel again")
-        return bare
+        return self._cut(bare)
+
+    def _cut(self, answer: ResponseApdu) -> ResponseApdu:
+        """What was asked for; where the card has more, the end that it met is behind it."""
+        if len(answer.data) <= self._ne:
+            return answer
+        sw = StatusWord.NO_ERROR if answer.sw == StatusWord.END_REACHED_BEFORE_NE_BYTES else answer.sw
+        return ResponseApdu(answer.data[: self._ne], sw)
 
     def _with_mac(self, bare: CommandApdu, *, wide: bool) -> CommandApdu:
         self._chaining = self._command_mac(bare, wide=wide)
@@ -236,12 +245,15 @@ class CardChannel(_Channel):
     """The card's end; made by `CardOpening.authenticate`."""
 
     def unwrap_command(self, command: CommandApdu) -> CommandApdu:
-        """Check and decrypt a whole command, chains put together; it comes out with its plain class.
+        """Check and decrypt a whole command, chains put together; it comes out with its plain class and Ne.
+
+        Amendment D does not say what Le is in a protected command; here as in ISO/IEC 7816-4:2020, 10, it is for the
+        protected answer, of which MAC and padding take their part. Le = 00 asks for all there is, and stays that.
 
         Raise SecureMessagingError, and close the channel, if it is plain or anything about it is wrong.
         """
         self._begin(answer=False)
-        bare = self._authenticated(command)
+        bare = replace(self._authenticated(command), ne=self._bare_ne(command))
         self._counter += 1
         if not bare.data or not self._level.command_encrypted:
             return bare
@@ -260,6 +272,16 @@ class CardChannel(_Channel):
         if response.data and self._level.response_encrypted:
             response = replace(response, data=self._enc.encrypt(pad(response.data), self._vector(RESPONSE_MARK)))
         return replace(response, data=response.data + self._response_mac(response))
+
+    def _bare_ne(self, command: CommandApdu) -> int | None:
+        """How much an answer may hold that is as long as `command` asks for once it is protected."""
+        ne = command.ne
+        if ne is None or not self._level.response_authenticated or ne == (NE_MAX if command.extended else NE_SHORT):
+            return ne
+        room = ne - self._mode
+        if self._level.response_encrypted:
+            room -= room % BLOCK_LEN + 1  # of whole blocks, with a byte of padding at least
+        return room if room > 0 else None
 
     def _authenticated(self, command: CommandApdu) -> CommandApdu:
         """The command without its MAC, which was right.

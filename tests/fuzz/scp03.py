@@ -51,7 +51,7 @@ def check_channel(data: bytes) -> None:
             assert card.closed
             return
         assert came == sent
-        assert seen == plain.with_ne(sent.ne)
+        assert seen == plain.with_ne(271 if host.level.response_encrypted else 256)  # as much as the same blocks hold
         protected = card.wrap_response(answer)
         arrived = ResponseApdu(changed(protected.data, source), protected.sw)
         try:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from ecitizen.emulator.card import Card
+from ecitizen.emulator.card_registry import CardRegistry
 from ecitizen.emulator.image import CardImage, Value
 from ecitizen.emulator.issuer_domain import IssuerSecurityDomain
 from ecitizen.emulator.security_domain_keys import key_memory
@@ -24,7 +25,13 @@ def published_keys(kvn: int = KVN, length: int = 16, first: int = 0x40) -> Scp03
 
 def blank_image(*versions: Scp03Keys, **further: Value) -> CardImage:
     """A card with nothing but the card manager and its keys."""
-    memory: dict[str, Value] = {"cplc": IssuerSecurityDomain.cplc(SERIAL), **further}
+    memory: dict[str, Value] = {
+        "cplc": IssuerSecurityDomain.cplc(SERIAL),
+        "atr": b"\x3b\x00",
+        "protocol": int(CardProtocol.T1),
+        "registry": [],
+        **further,
+    }
     for keys in versions or (published_keys(),):
         memory |= key_memory(keys)
     return CardImage.in_memory({"card": memory})
@@ -41,8 +48,7 @@ class Host:
 
     @classmethod
     def at(cls, image: CardImage, protocol: CardProtocol = CardProtocol.T1) -> "Host":
-        domain = IssuerSecurityDomain(image.read("card"), protocol)
-        return cls(Card([domain], atr=b"\x3b\x00", protocol=protocol))
+        return cls(Card(CardRegistry(image, protocol), atr=b"\x3b\x00", protocol=protocol))
 
     def plain(self, command: CommandApdu) -> ResponseApdu:
         """What the card answers to a command as it is, over all the exchanges that the link makes of it."""

@@ -8,6 +8,7 @@ import pytest
 
 from cardapps.piv.applet import PivApplet
 from ecitizen.algorithms import KeyAlgorithm
+from ecitizen.emulator.card import Card
 from ecitizen.emulator.image import CardImage, Value
 from ecitizen.errors import ImageDamaged
 from ecitizen.iso7816.apdu import CardProtocol
@@ -21,6 +22,7 @@ from tests.piv_card import (
     VERIFY,
     WRONG_PIN,
     Hand,
+    Neighbour,
     memory,
     stored,
     template,
@@ -195,8 +197,12 @@ def test_a_card_without_extensions_knows_none_of_them(ins: str) -> None:
 )
 def test_memory_that_no_card_wrote_is_an_image_error(name: str, value: Value) -> None:
     image = CardImage.in_memory({"piv": {**memory(), name: value}})
+    applet = PivApplet(image.read("piv"), CardProtocol.T1)
     with pytest.raises(ImageDamaged, match="make a new one"):
-        PivApplet(image.read("piv"), CardProtocol.T1)
+        applet.open()
+    card = Card([Neighbour({}, CardProtocol.T1), applet], atr=bytes.fromhex("3B80800101"), protocol=CardProtocol.T1)
+    card.power_on()
+    assert card.transmit(bytes.fromhex("00A4040009A00000030800001000")) == bytes.fromhex("6581")
 
 
 def test_a_private_key_that_is_none_is_a_memory_failure() -> None:

@@ -96,7 +96,7 @@ def test_an_empty_pin_is_a_wrong_pin() -> None:
         ("0024018010" + PIN_12 + PIN_65, "6A86"),
         ("0024000010" + PIN_12 + PIN_65, "6A88"),
         ("0024009B10" + PIN_12 + PIN_65, "6A88"),
-        ("002C008008" + PUK, "6A80"),
+        ("002C008008" + PUK, "6982"),  # a new PIN alone: for the card's domain, through its channel
         ("002C008011" + PUK + PIN_65 + "FF", "6A80"),
         ("002C018010" + PUK + PIN_65, "6A86"),
         ("002C008110" + PUK + PUK, "6A88"),

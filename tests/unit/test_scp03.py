@@ -4,6 +4,7 @@
 """
 
 import os
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -131,7 +132,8 @@ def test_against_the_second_calculation(key_len: int, mode: int, level: Security
         in_one = CommandApdu(0x84, 0xE2, 0x01, 0x02, wrapped.data, extended=len(wrapped.data) > 255)
         expected = second.wrap(bytes.fromhex("84E20102"), data)
         assert in_one.encode() == expected
-        assert card.unwrap_command(wrapped) == plain.with_ne(wrapped.ne)
+        room = 607 if level.response_encrypted else 600  # as much as the same blocks hold
+        assert card.unwrap_command(wrapped) == plain.with_ne(room)
         protected = card.wrap_response(ResponseApdu(answer, 0x9000))
         assert protected.encode() == second.answer(answer)
         assert host.unwrap_response(protected) == ResponseApdu(answer, 0x9000)
@@ -284,9 +286,21 @@ def test_data_beside_an_error_are_not_believed() -> None:
         host.unwrap_response(ResponseApdu(b"forged", 0x6A88))
 
 
-def test_an_answer_of_more_than_was_asked_for_is_refused() -> None:
+@pytest.mark.parametrize(("given", "told"), [(0x9000, 0x9000), (0x6282, 0x9000), (0x6281, 0x6281)])
+def test_what_a_card_gives_beyond_ne_is_cut_off(given: int, told: int) -> None:
+    """It can't know Ne; so the end of a file that it met may be behind what was asked for."""
     host, card = both_ends()
     card.unwrap_command(host.wrap_command(CommandApdu(0x80, 0xCA, 0, 0x66, ne=3)))
+    answer = host.unwrap_response(card.wrap_response(ResponseApdu(b"four", given)))
+    assert answer == ResponseApdu(b"fou", told)
+    card.unwrap_command(host.wrap_command(CommandApdu(0x80, 0xCA, 0, 0x66, ne=3)))
+    answer = host.unwrap_response(card.wrap_response(ResponseApdu(b"tw", given)))
+    assert answer == ResponseApdu(b"tw", given)
+
+
+def test_an_answer_where_none_was_asked_for_is_refused() -> None:
+    host, card = both_ends()
+    card.unwrap_command(host.wrap_command(CommandApdu(0x80, 0xCA, 0, 0x66)))
     with pytest.raises(SecureMessagingError, match="more than"):
         host.unwrap_response(card.wrap_response(ResponseApdu(b"four", 0x9000)))
 
@@ -321,7 +335,40 @@ def test_the_class_says_secured_on_every_logical_channel(cla: int, wrapped: int)
     command = CommandApdu(cla, 0x47, 0, 0x9A, b"\xac\x03\x80\x01\x11", 100)
     protected = host.wrap_command(command)
     assert protected.cla == wrapped
-    assert card.unwrap_command(protected) == command.with_ne(protected.ne)
+    assert card.unwrap_command(protected) == command.with_ne(111)
+
+
+@pytest.mark.parametrize(
+    ("level", "asked", "room"),
+    [
+        (SecurityLevel.C_MAC_C_ENC, 40, 40),
+        (SecurityLevel.C_MAC_R_MAC, 31, 23),
+        (SecurityLevel.C_MAC_R_MAC, 9, 1),
+        (SecurityLevel.C_MAC_R_MAC, 8, None),
+        (SecurityLevel.C_MAC_R_MAC, 3, None),
+        (SecurityLevel.C_MAC_R_MAC, None, None),
+        (SecurityLevel.C_MAC_R_MAC, 256, 256),
+        (SecurityLevel.FULL, 40, 31),
+        (SecurityLevel.FULL, 39, 15),
+        (SecurityLevel.FULL, 24, 15),
+        (SecurityLevel.FULL, 23, None),
+        (SecurityLevel.FULL, 8, None),
+        (SecurityLevel.FULL, 256, 256),
+    ],
+)
+def test_the_applet_is_asked_for_what_a_protected_answer_holds(
+    level: SecurityLevel, asked: int | None, room: int | None
+) -> None:
+    host, card = both_ends(level)
+    wrapped = host.wrap_command(CommandApdu(0x00, 0xB0, 0x81, 0, ne=1)).with_ne(asked)
+    assert card.unwrap_command(CommandApdu.parse(wrapped.encode())).ne == room
+
+
+def test_le_of_three_bytes_asks_for_all_there_is_with_zeros_only() -> None:
+    for asked, room in ((256, 239), (65536, 65536)):
+        host, card = both_ends()
+        wrapped = replace(host.wrap_command(CommandApdu(0x00, 0xB0, 0x81, 0, ne=1)), ne=asked, extended=True)
+        assert card.unwrap_command(CommandApdu.parse(wrapped.encode())).ne == room
 
 
 @pytest.mark.parametrize("cla", [0x04, 0x0C, 0x84, 0x10, 0x20, 0x60, 0x90, 0xA0, 0x100, -1])

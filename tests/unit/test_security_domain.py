@@ -315,7 +315,7 @@ def test_key_versions_are_deleted_but_not_the_one_in_use() -> None:
     assert host.ask("80E40000D20144") == "6A88"
     assert host.ask("80E40000D20100") == "6A88"
     assert host.ask("80E40000D00101") == "6A80"
-    assert host.ask("80E40080D20131") == "6A86"
+    assert host.ask("80E40001D20131") == "6A86"
     assert host.ask("80E40000D20131") == "009000"
     assert [each.keys.kvn for each in DomainKeys(image.read("card"))] == [KVN]
 
@@ -352,7 +352,7 @@ class FullDisk(Disk):
 
 def test_a_write_that_fails_is_told_and_the_channel_goes_on(tmp_path: Path) -> None:
     disk = FullDisk()
-    sections = {"card": {"cplc": bytes(42), **key_memory(published_keys())}}
+    sections = {"card": {"cplc": bytes(42), "registry": [], **key_memory(published_keys())}}
     with CardImage.create(tmp_path / "card", sections, disk=disk) as image:
         host = Host.at(image).open()
         disk.full = True

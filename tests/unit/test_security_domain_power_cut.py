@@ -55,7 +55,7 @@ class QuickFaultyDisk(FaultyDisk):
 
 
 def new_image(path: Path) -> None:
-    memory: State = {"cplc": bytes(10) + SERIAL + bytes(24)}
+    memory: State = {"cplc": bytes(10) + SERIAL + bytes(24), "registry": []}
     memory |= key_memory(published_keys()) | key_memory(published_keys(0x32, 16, 0x90))
     CardImage.create(path, {"card": memory}, disk=QuickDisk()).close()
 

@@ -79,7 +79,6 @@ def test_another_command_in_between_ends_the_sequence() -> None:
         ([(0x90, 1, IIN)], 0x6A86),
         ([(0x10, 0, IIN), (0x90, 2, CIN)], 0x6A86),
         ([(0x10, 0, IIN), (0x88, 1, CIN)], 0x6A86),
-        ([(0x80, 0, IIN)], 0x6A86),  # no form
         ([(0x98, 0, IIN)], 0x6A86),
         ([(0xB0, 0, IIN)], 0x6A86),  # encrypted in a way of the application's own
         ([(0xF0, 0, IIN)], 0x6A86),  # encrypted BER-TLV

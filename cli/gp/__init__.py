@@ -1,0 +1,1 @@
+"""What `ecitizen gp` does: looking at a card's management, and its keys."""
