@@ -1,4 +1,4 @@
-"""`ecitizen demo`: one card, four applications, read and verified over real PC/SC."""
+"""`ecitizen demo`: one card, four applications, read and verified over real PC/SC, and a letter signed with it."""
 
 import argparse
 from collections.abc import Iterator
@@ -11,12 +11,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ecitizen.emulator.card import Card
+    from ecitizen.session import CardSession
     from ecitizen.transport.virtual import VirtualReader
+    from pki.signed import DocumentReport
 
     from ..language import Words
 
 PERSONA = "wanida"
 DEFAULT_OUT = "ecitizen-demo"
+LETTER = (
+    "Dear colleague,",
+    "",
+    "this letter was signed with the card of a fictional official.",
+    "Change a letter of it, and ecitizen verify --test will tell.",
+)
+"""What the official signs."""
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +36,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Insert a fictional official's card into a virtual reader, read, show and verify it; save portrait and JSON.
+    """Insert a fictional official's card into a virtual reader, read, show and verify it; sign a letter (PDF) with it.
 
     The way is the real one: a private PC/SC daemon with a virtual reader. Where that can't be had, the card is
     read inside this process, and the demo says so.
@@ -42,6 +51,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from ecitizen.usecases.read_card import read_card
     from ecitizen.usecases.verify_card import verify_card
     from ecitizen.verdict import CardVerdict
+    from pki.signed import DocumentVerdict
 
     from ..output import reading_lines, talk
     from ..photo import photo_of, save, write_file
@@ -58,14 +68,57 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         reading = read_card(session)
         print("\n".join(reading_lines(reading, installed_drivers(), arguments.words)))
         verification = verify_card(session, trust=trust, offline=True)
-    print(f"\n{verdict_line(verification, arguments.words)}")
+        print(f"\n{verdict_line(verification, arguments.words)}")
+        letter = _signed_letter(session, trust, folder / f"{PERSONA}.pdf", arguments.words)
     photo = photo_of(reading)
     if photo is not None:
         save(photo, folder / f"{PERSONA}.jpg")
     write_file(folder / f"{PERSONA}.json", json.dumps(to_json(reading), ensure_ascii=False, indent=2).encode() + b"\n")
     saved = _("Saved: {name}.jpg (the portrait) and {name}.json (the same facts for programs).")
     talk(f"\n{saved.format(name=folder / PERSONA)}")
-    return ExitCode.OK if reading.complete and verification.verdict is CardVerdict.GENUINE else ExitCode.PROBLEMS
+    if letter is not None:
+        path = folder / f"{PERSONA}.pdf"
+        talk(_("Saved: {path} (the letter). Check it: ecitizen verify {path} --test").format(path=path))
+    good = letter is None or letter.verdict is DocumentVerdict.VALID
+    return (
+        ExitCode.OK if good and reading.complete and verification.verdict is CardVerdict.GENUINE else ExitCode.PROBLEMS
+    )
+
+
+def _signed_letter(session: "CardSession", trust: "Path", path: "Path", words: "Words") -> "DocumentReport | None":
+    """Have the card sign a letter, check it, and show who signed; None where the packages for PDF are missing."""
+    from cardapps.piv.driver import PivSession
+    from cardapps.piv.layout import DEFAULT_PIN, Slot
+    from ecitizen.errors import ConfigError
+    from ecitizen.secret import Pin
+    from pki import pdf
+    from pki.signed_files import write_whole
+    from pki.trust import TrustStore
+
+    from ..letter import letter_pdf
+    from ..output import talk
+    from ..signing.keys import chain_of
+    from ..signing.reports import signer_name, verdict_line
+    from ..signing.trusting import now
+
+    _ = words.translate
+    store, moment = TrustStore.open(trust), now()
+    signer = PivSession.select(session).signer(Slot.SIGNATURE, lambda _state: Pin(DEFAULT_PIN))
+    assert signer.certificate is not None
+    chain = chain_of(signer.certificate, store)
+    try:
+        signed = pdf.sign(letter_pdf(LETTER), signer, signer.certificate, chain, moment=moment, reason="Demo")
+        report = pdf.verify(signed, store, moment)
+    except ConfigError as error:
+        talk(f"\n{words.error(error)}")
+        return None
+    write_whole(path, [signed])
+    (signature,) = report.signatures
+    assert signature.signer is not None
+    print(f"\n{_('A letter, signed with the card:')}")
+    print(f"{_('Signed by')}: {signer_name(signature.signer, words)}")
+    print(verdict_line(report.verdict, words, test=store.policy.test))
+    return report
 
 
 def _sealed_card() -> "tuple[Card, Path]":

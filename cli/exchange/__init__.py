@@ -1,0 +1,1 @@
+"""Data packages between agencies, on the command line."""

@@ -1,0 +1,1 @@
+"""Signed and encrypted files on the command line."""
