@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench fuzz mutate soak clean
+.PHONY: help setup demo test coverage lint bench fuzz mutate soak clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -16,7 +16,10 @@ setup: ## make .venv with the toolkit and its tools; install missing Debian pack
 demo: ## read a fictional card through a virtual reader; results in demo-out
 	@PYTHON="$(PYTHON)" .ci/demo
 
-test: setup ## run all tests, with coverage, on all cores (ARGS="..." for pytest)
+test: setup ## run all tests on all cores (ARGS="..." for pytest)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+
+coverage: setup ## run all tests and say what of the code they do not reach
 	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: setup ## check style, types and the arrows between packages
@@ -35,9 +38,11 @@ fuzz: setup ## fuzz the card and every parser (RUNS=20000 for each target; netwo
 mutate: setup ## change every constant that card and reader share; a vector or transcript must notice each
 	$(BIN)/python -m tests.mutation
 
-soak: setup ## ten thousand insertions with faults, removal at every exchange through pcscd, PIN states (ten minutes)
+soak: setup ## insertions with faults, removal at every exchange, PIN states, issuing cut everywhere (half an hour)
 	$(BIN)/python -m tests.soak
 	$(BIN)/python -m tests.flow.test_piv_state --steps 100000
+	ECITIZEN_SOAK=1 $(BIN)/python -m pytest -q -s tests/flow/test_issue_cuts.py tests/flow/test_change_cuts.py \
+		tests/flow/test_issue_bad_link.py tests/flow/test_issue_power_cut.py
 
 clean: ## remove what tests, builds and the demo left, and have `setup` look again
 	rm -rf build dist demo-out .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

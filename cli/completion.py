@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .tree import subcommands
+from .tree import Parser, subcommands
 
 PROGRAM = "ecitizen"
 FILES = frozenset({"FILE", "PATH", "DIR"})
@@ -38,6 +38,8 @@ class Command:
     arguments: Values
     summaries: dict[str, str]
     """What each command below it does."""
+    is_group: bool = True
+    """False of a command that can be called by itself, too, whatever is below it."""
 
 
 def describe(top: argparse.ArgumentParser) -> tuple[Command, ...]:
@@ -88,9 +90,14 @@ def _walk(
         else:
             words += known
             files = files or values.files
-    yield Command(path, tuple(options), Values(tuple(words), files), summaries)
-    for name, below in subcommands(parser).items():
-        yield from _walk(below, (*path, name), names)
+    below = subcommands(parser)
+    is_group = bool(below)
+    if isinstance(parser, Parser):
+        summaries |= {name: each.help for name, each in parser.beside.items()}
+        below |= parser.beside
+    yield Command(path, tuple(options), Values(tuple(words), files), summaries, is_group)
+    for name, each in below.items():
+        yield from _walk(each, (*path, name), names)
 
 
 def bash(commands: tuple[Command, ...]) -> str:
@@ -169,15 +176,21 @@ def _zsh_body(command: Command) -> Iterator[str]:
     specs = [_zsh_option(option, name) for option in command.options for name in option.names]
     if command.path == ("trace",):
         specs.append("'*::command:->command'")
-    elif command.summaries:
+    elif command.is_group:
         if command.arguments.files:
             specs.append("'1:file:_files'")
         specs += ["':command:->name'", "'*::command:->command'"]
+    elif command.summaries:
+        specs.append(f"'1: :{{_values command {' '.join(command.summaries)}; _files}}'")
     elif command.arguments.words:
         place = "1" if command.arguments.files else "*"
         specs.append(f"'{place}:value:({' '.join(command.arguments.words)})'")
-    if command.arguments.files and not command.summaries:
+    if command.arguments.files and not command.is_group:
         specs.append("'*:file:_files'")
+    if not command.is_group:
+        for name in command.summaries:
+            step = f"shift words; (( CURRENT-- )); {_function((*command.path, name))}; return"
+            yield f"    if [[ $words[2] == {name} ]] && (( CURRENT > 2 )); then {step}; fi"
     yield "    local context state state_descr line"
     yield "    typeset -A opt_args"
     yield "    _arguments -C \\"
@@ -185,7 +198,7 @@ def _zsh_body(command: Command) -> Iterator[str]:
     yield f"        {specs[-1]}"
     if command.path == ("trace",):
         yield f"    if [[ $state == command ]]; then [[ $words[1] == -- ]] || words=(-- $words); _{PROGRAM}; fi"
-    elif command.summaries:
+    elif command.is_group:
         described = " ".join(
             shlex.quote(f"{name}:{summary.replace(':', ',')}") for name, summary in command.summaries.items()
         )
@@ -215,8 +228,8 @@ def fish(commands: tuple[Command, ...]) -> str:
     for command in commands:
         below = " ".join(command.summaries)
         at = [f"__fish_seen_subcommand_from {word}" for word in command.path]
-        if below:
-            at.append(f"not __fish_seen_subcommand_from {below}")
+        groups = _groups_with(command.path, commands)
+        at += [f"not __fish_seen_subcommand_from {each}" for each in (groups, below) if each]
         start = f"complete -c {PROGRAM} -n {shlex.quote('; and '.join(at) or 'true')}"
         lines += [f"{start} -a {name} -d {_fish(summary)}" for name, summary in command.summaries.items()]
         lines += [f"{start} {_fish_option(option)}" for option in command.options]
@@ -225,6 +238,13 @@ def fish(commands: tuple[Command, ...]) -> str:
         if command.arguments.files:
             lines.append(f"{start} -F")
     return "\n".join(lines) + "\n"
+
+
+def _groups_with(path: tuple[str, ...], commands: tuple[Command, ...]) -> str:
+    """Groups that have a command of the same name as this one at the top, as `piv` has a `sign`."""
+    if len(path) != 1:
+        return ""
+    return " ".join(dict.fromkeys(each.path[0] for each in commands if path[0] in each.path[1:]))
 
 
 def _fish_option(option: Option) -> str:

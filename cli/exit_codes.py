@@ -1,6 +1,7 @@
 """What the exit code of a command says. The same table stands in docs/cli.md."""
 
 from enum import IntEnum, unique
+from types import MappingProxyType
 
 from ecitizen.errors import (
     CardError,
@@ -12,8 +13,11 @@ from ecitizen.errors import (
     FileFailed,
     ImageBusy,
     ImageError,
+    IssuanceError,
+    JournalFailed,
     NoCard,
     PcscUnavailable,
+    PlanMismatch,
     ReaderBusy,
     TransportError,
     UsageError,
@@ -39,11 +43,11 @@ class ExitCode(IntEnum):
     CARD = 6
     """The card refused, is not one that we know, or answered outside the standard."""
     FILE = 7
-    """A card image or output file can't be used."""
+    """A card image, a journal or an output file can't be used."""
     OTHER = 8
     """Anything else that is wrong on this machine."""
     ALTERED = 10
-    """`card verify`: data were changed. The codes up to 18 are one for each verdict but genuine."""
+    """`card verify` and `verify`: data were changed. The codes up to 18 are one for each verdict but a good one."""
     CLONED = 11
     """The data are those of another card."""
     UNTRUSTED = 12
@@ -62,6 +66,14 @@ class ExitCode(IntEnum):
     """Something needed to be sure is missing."""
     NOT_YET_VALID = 19
     """`trust check`: the certificate is not valid yet."""
+    REFUSED = 20
+    """`exchange verify` and `auth check`: it breaks a rule of such packages or tokens."""
+    WRONG_RECIPIENT = 21
+    """`exchange verify`: it was made for somebody else."""
+    WRONG_PURPOSE = 22
+    """`exchange verify`: it was made for something else."""
+    REPLAYED = 23
+    """`exchange verify`: it was taken before."""
     INTERRUPTED = 130
     """Stopped by Ctrl-C."""
 
@@ -70,6 +82,8 @@ def exit_code(error: EcitizenError) -> ExitCode:
     """The exit code for an error."""
     from pki.errors import PkiError, SignatureInvalid  # late: most commands need no more of pki than this
 
+    if error.code in _BY_CODE:
+        return _BY_CODE[error.code]
     pki: _Codes = ((SignatureInvalid, ExitCode.PROBLEMS), (PkiError, ExitCode.USAGE))
     for kind, code in (*_CODES, *pki):
         if isinstance(error, kind):
@@ -90,7 +104,20 @@ _CODES: _Codes = (
     (TransportError, ExitCode.NO_READER),
     (CardError, ExitCode.CARD),
     (CardProtocolError, ExitCode.CARD),
+    (PlanMismatch, ExitCode.USAGE),
+    (JournalFailed, ExitCode.FILE),
+    (IssuanceError, ExitCode.CARD),
     (ImageBusy, ExitCode.BUSY),
     (ImageError, ExitCode.FILE),
     (FileFailed, ExitCode.FILE),
 )
+
+_BY_CODE = MappingProxyType(
+    {
+        "timestamp_unavailable": ExitCode.OTHER,
+        "evidence_missing": ExitCode.OTHER,
+        "not_opened": ExitCode.PROBLEMS,
+        "token_refused": ExitCode.REFUSED,
+    }
+)
+"""Errors named by their code, because the modules that have their classes are slow to import."""

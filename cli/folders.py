@@ -16,6 +16,21 @@ def trust_folder() -> Path:
     return _folder("XDG_CONFIG_HOME", "APPDATA", ".config") / NAME / "trust"
 
 
+def office_file() -> Path:
+    """What this user's issuing office consists of, unless a command is given another file."""
+    return _folder("XDG_CONFIG_HOME", "APPDATA", ".config") / NAME / "office.toml"
+
+
+def journal_file() -> Path:
+    """The journal of issuing, unless the office's file names another one."""
+    return _state_folder() / "issuing" / "journal.sqlite"
+
+
+def taken_packages_file() -> Path:
+    """Which data packages this user has taken, so that none is taken twice."""
+    return _state_folder() / "exchange" / "taken.sqlite"
+
+
 def _state_folder() -> Path:
     return _folder("XDG_STATE_HOME", "LOCALAPPDATA", ".local/state") / NAME
 

@@ -71,6 +71,7 @@ class Secrets:
         self._last_try: bool = getattr(arguments, "last_try", False)
         self._given = _read_descriptors(arguments)
         self.pin_was_asked = False
+        self._pin_spent = False
 
     def ask(self, wanted: Asked, state: "PinState | None") -> Pin:
         """A PIN or PUK; what is new is asked for twice, for nobody sees what they type."""
@@ -92,6 +93,31 @@ class Secrets:
         may_try(self, Asked.PIN, state)
         self.pin_was_asked = True
         return self.ask(Asked.PIN, state)
+
+    def pin_once(self, state: "PinState") -> Pin:
+        """The same for keys that may want the PIN again: one that a descriptor gave is given once and then forgotten.
+
+        Raise UsageError if it is wanted again; whoever sits at the terminal is asked each time.
+        """
+        self._check_unspent()
+        pin = self.pin(state)
+        given = self._given.pop("pin_fd", None)
+        if given is not None:
+            given.wipe()
+            self._pin_spent = True
+        return pin
+
+    def _check_unspent(self) -> None:
+        if self._pin_spent:
+            raise UsageError(
+                "the key wants the PIN once more, and a PIN is never kept to be sent again: go on without "
+                "--pin-fd, or file by file"
+            )
+
+    @property
+    def has_pin(self) -> bool:
+        """Whether a descriptor gave the PIN."""
+        return "pin_fd" in self._given
 
     def confirm_last_try(self, wanted: Asked) -> bool:
         """Whether the last try may be used: `--last-try` says so, or the person at the terminal."""
@@ -121,6 +147,34 @@ class Secrets:
             return KeyBytes(given.reveal())
         _ = self._words.translate
         return KeyBytes(_hidden(_("Passphrase of the key file: "), "the passphrase", "--passphrase-fd").encode())
+
+    def token_pin(self) -> KeyBytes:
+        """What a PKCS#11 token wants before it lets anybody in; from the descriptor of passphrases it is given once."""
+        given = self._given.pop("passphrase_fd", None)
+        if isinstance(given, KeyBytes):
+            return given
+        _ = self._words.translate
+        return KeyBytes(_hidden(_("PIN of the token: "), "the PIN of the token", "--passphrase-fd").encode())
+
+    def signature_pin(self) -> KeyBytes:
+        """The PIN for one signature with a key on a token that wants it each time; from a descriptor it is given once.
+
+        Raise UsageError if it is wanted again, as `pin_once` does.
+        """
+        self._check_unspent()
+        given = self._given.pop("pin_fd", None)
+        if given is None:
+            return self.typed_signature_pin()
+        self._pin_spent = True
+        pin = KeyBytes(given.reveal())
+        given.wipe()
+        return pin
+
+    def typed_signature_pin(self) -> KeyBytes:
+        """The same where the descriptor's PIN is another person's: somebody must be there to type it."""
+        _ = self._words.translate
+        text = _("PIN of the token, for this signature: ")
+        return KeyBytes(_hidden(text, "the token's PIN for this signature", "--pin-fd").encode())
 
     def _hidden(self, wanted: Asked, state: "PinState | None", option: str, *, again: bool = False) -> str:
         _ = self._words.translate

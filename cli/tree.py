@@ -15,9 +15,21 @@ class Parser(argparse.ArgumentParser):
     `--pin 123456` must not be taken for the beginning of another one.
     """
 
+    help = ""
+    """What it does, in a few words, for lists of commands."""
+
     def __init__(self, *, fill: "Callable[[Parser], None] | None" = None, **options: Any) -> None:
         super().__init__(formatter_class=_Formatter, allow_abbrev=False, **options)
         self._fill = fill
+        self.beside: dict[str, Parser] = {}
+        """Commands that begin with this one's name, though it is no group, as `sign extend` is beside `sign FILE`."""
+
+    def add_beside(self, name: str, *, help: str) -> "Parser":  # noqa: A002 - as `add_parser` calls it
+        """A command of two words, of which this one is the first: taken where the first argument is `name`."""
+        below = Parser(prog=f"{self.prog} {name}")
+        below.help = help
+        self.beside[name] = below
+        return below
 
     def complete(self) -> None:
         """Add what it takes, if that is still to be done."""
@@ -28,6 +40,8 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse with it; argparse, too, comes this way when it is a subcommand that was named."""
         self.complete()
+        if args and args[0] in self.beside:
+            return self.beside[args[0]].parse_known_args(args[1:], namespace)
         return super().parse_known_args(args, namespace)
 
 
@@ -64,5 +78,6 @@ def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]
     below = subcommands(parser)
     if not below:
         yield parser
-    for each in below.values():
+    beside = parser.beside if isinstance(parser, Parser) else {}
+    for each in (*below.values(), *beside.values()):
         yield from leaves(each)

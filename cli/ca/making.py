@@ -108,5 +108,6 @@ def publish(arguments: argparse.Namespace) -> ExitCode:
     if arguments.json:
         print_json({"schema_version": 1, "lists": made, "renewed": renewed})
     for name in renewed:
-        talk(_("{name} has a new key and certificate; start `ecitizen ca serve` again.").format(name=name))
+        text = _("{name} has a new key and certificate; a running `ecitizen ca serve` takes it by itself.")
+        talk(text.format(name=name))
     return ExitCode.OK

@@ -153,7 +153,9 @@ def check_certificate(arguments: argparse.Namespace) -> ExitCode:
         ),
     )
     if arguments.json:
-        print_json(_report_json(report))
+        from ..signing.reports import path_json
+
+        print_json({"schema_version": 1, **path_json(report)})
     else:
         print("\n".join(_report_lines(report, arguments.words)))
     return _exit_code(report)
@@ -191,34 +193,6 @@ def _anchor_json(anchor: "Anchor") -> dict[str, Any]:
         "subject": certificate.subject.human_friendly,
         "not_after": certificate.not_valid_after.date().isoformat(),
     }
-
-
-def _report_json(report: "PathReport") -> dict[str, Any]:
-    from ecitizen.jsonio import plain
-
-    return {
-        "schema_version": 1,
-        "verdict": report.verdict.value,
-        "moment": report.moment.isoformat(),
-        "revoked_at": report.revoked_at.isoformat() if report.revoked_at else None,
-        "reason": report.reason,
-        "findings": [
-            {
-                "check": finding.check,
-                "result": finding.result.value,
-                "text": plain(finding.text),
-                "evidence": dict(finding.evidence),
-            }
-            for finding in report.findings
-        ],
-        "chain": [_sha256(der) for der in report.chain],
-    }
-
-
-def _sha256(der: bytes) -> str:
-    from hashlib import sha256
-
-    return sha256(der).hexdigest()
 
 
 def _report_lines(report: "PathReport", words: "Words") -> list[str]:

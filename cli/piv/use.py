@@ -51,7 +51,7 @@ def sign(arguments: argparse.Namespace) -> ExitCode:
     secrets = Secrets(arguments)
     with card(arguments) as session, using_key(session, secrets, arguments) as (piv, public_key):
         signer = piv.signer(arguments.slot, secrets.pin, public_key=public_key)
-        algorithm = _algorithm(signer, arguments)
+        algorithm = algorithm_for(signer, arguments, f"the key in slot {arguments.slot}")
         signature = _signature(signer, algorithm, arguments.file)
     write_file(arguments.out, signature)
     if arguments.json:
@@ -85,8 +85,8 @@ def decrypt(arguments: argparse.Namespace) -> ExitCode:
     return ExitCode.OK
 
 
-def _algorithm(signer: "Signer", arguments: argparse.Namespace) -> "SignatureAlgorithm":
-    """The first algorithm of the key that is as the command line says."""
+def algorithm_for(signer: "Signer", arguments: argparse.Namespace, key: str) -> "SignatureAlgorithm":
+    """The first algorithm of a key that is as the command line says; UsageError, which calls it `key`, if none is."""
     from ecitizen.errors import UsageError
 
     for each in signer.algorithms:
@@ -94,9 +94,7 @@ def _algorithm(signer: "Signer", arguments: argparse.Namespace) -> "SignatureAlg
         if arguments.algorithm in {None, scheme} and arguments.hash in {None, hashed}:
             return each
     known = ", ".join(" ".join(filter(None, each)) for each in signer.algorithms) or "nothing"
-    raise UsageError(
-        f"the key in slot {arguments.slot} ({signer.key_algorithm}) can't sign so; it can sign with {known}"
-    )
+    raise UsageError(f"{key} ({signer.key_algorithm}) can't sign so; it can sign with {known}")
 
 
 def _signature(signer: "Signer", algorithm: "SignatureAlgorithm", path: str) -> bytes:

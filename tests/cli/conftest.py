@@ -116,6 +116,27 @@ def plain_card(tmp_path: Path, signing_sections: Callable[[bool], Sections]) -> 
     return f"virtual:{path}"
 
 
+@pytest.fixture(scope="session")
+def sealed_sections(shared_state: Path) -> Sections:
+    """Memory of wanida's card, sealed and certified by the test hierarchy, with quick keys; made once."""
+    from cardapps.hierarchy import Hierarchy
+    from cardapps.piv.layout import Slot
+    from cardapps.sample_cards import sealed_card
+    from ecitizen.algorithms import KeyAlgorithm
+
+    keys = dict.fromkeys((Slot.SIGNATURE, Slot.KEY_MANAGEMENT), KeyAlgorithm.P_256)
+    with Hierarchy.open(shared_state / "ecitizen" / "test-hierarchy") as hierarchy:
+        return sealed_card(find_persona("wanida"), CardProtocol.T1, hierarchy, keys=keys)
+
+
+@pytest.fixture
+def sealed(tmp_path: Path, sealed_sections: Sections) -> str:
+    """A fresh card of wanida that signs and is trusted with `--test`, as `--reader` takes it; PIN 123456."""
+    path = tmp_path / "wanida.json"
+    CardImage.create(path, sealed_sections).close()
+    return f"virtual:{path}"
+
+
 @pytest.fixture
 def give() -> Give:
     """`give("123456")` is the number of a descriptor that gives these lines; the command closes it."""

@@ -19,7 +19,7 @@ from cli.main import main
 from ecitizen.emulator.image import CardImage
 from ecitizen.emulator.persona import find_persona, installed_personas
 from ecitizen.emulator.personalise import SECTION_CARD
-from ecitizen.errors import PcscUnavailable
+from ecitizen.errors import ConfigError, PcscUnavailable
 from ecitizen.model import CardDate, CitizenId
 from ecitizen.transport import pcsc
 from ecitizen.transport.base import ReaderInfo
@@ -399,7 +399,22 @@ def test_the_demo_without_pcsc_says_so_and_saves_the_same(run: Run, no_pcscd: No
     value = json.loads((folder / "wanida.json").read_text("utf-8"))
     assert value["citizen_id"]["name_en"]["first"] == "Wanida"
     assert value["problems"] == []
-    assert {path.name for path in folder.iterdir()} == {"wanida.jpg", "wanida.json"}
+    assert {path.name for path in folder.iterdir()} == {"wanida.jpg", "wanida.json", "wanida.pdf"}
+    assert run("verify", str(folder / "wanida.pdf"), "--test").code == 0
+
+
+def test_the_demo_without_the_packages_for_pdf_says_so(
+    run: Run, no_pcscd: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object, **__: object) -> bytes:
+        raise ConfigError("run: pip install ecitizen[sign]")
+
+    monkeypatch.setattr("pki.pdf.sign", missing)
+    done = run("demo", "--out", str(tmp_path))
+    assert done.code == 0
+    assert "pip install ecitizen[sign]" in done.err
+    assert "signed with the card" not in done.out
+    assert {path.name for path in tmp_path.iterdir()} == {"wanida.jpg", "wanida.json"}
 
 
 def test_the_demo_needs_a_folder_to_write_to(run: Run, no_pcscd: None, tmp_path: Path) -> None:

@@ -17,11 +17,15 @@ from cli.language import CATALOGUE, CONTEXT_CODE, Language, Words, asked_for, of
 from ecitizen import errors
 from ecitizen.errors import EcitizenError, NoReader
 from ecitizen.model import BilingualText, CardDate, Problem
+from pki import envelope_errors, long_term, timestamp_client, token_errors
 from pki import errors as pki_errors
 
 ROOT = Path(__file__).parents[2]
 SOURCE = Path(CATALOGUE).with_suffix(".po")
 COMPILE = "pybabel compile --domain ecitizen --directory cli/locale"
+ERROR_MODULES = {
+    module.__name__ for module in (errors, pki_errors, envelope_errors, long_term, timestamp_client, token_errors)
+}
 THAI_LETTER = re.compile("[ก-ฮ]")
 
 
@@ -63,7 +67,7 @@ def texts_in_the_source() -> Iterator[str]:
 def kinds_of_error(root: type[EcitizenError] = EcitizenError) -> Iterator[type[EcitizenError]]:
     yield root
     for kind in root.__subclasses__():
-        if kind.__module__ in {errors.__name__, pki_errors.__name__}:
+        if kind.__module__ in ERROR_MODULES:
             yield from kinds_of_error(kind)
 
 

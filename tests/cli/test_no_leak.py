@@ -8,6 +8,7 @@ keys, private keys, challenges and what answers them, what was deciphered or agr
 import json
 import logging
 import os
+import re
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -41,6 +42,10 @@ from ecitizen.session import CardSession
 from ecitizen.transport.trace import JsonLinesTrace, Redaction, TextTrace, TracingTransport
 from ecitizen.transport.virtual import VirtualReader
 from ecitizen.usecases.read_card import read_card
+from pki.keys import private_key_info
+from tests.cli.conftest import Outcome
+from tests.cli.issuing import OFFICE, RECORD, Issuing
+from tests.unit.small_pki import root
 
 PERSONAS = sorted(installed_personas().values(), key=lambda persona: persona.name)
 
@@ -351,6 +356,14 @@ def descriptor(secret: str) -> str:
     return str(reading)
 
 
+def desk(folder: Path) -> list[str]:
+    """Options that name a desk's key and certificate."""
+    party = root().issue("Desk")
+    (folder / "desk.key").write_bytes(private_key_info(party.key).reveal())
+    (folder / "desk.crt").write_bytes(party.der)
+    return ["--desk-key", str(folder / "desk.key"), "--desk-certificate", str(folder / "desk.crt")]
+
+
 def test_pins_and_keys_that_commands_are_given_are_told_by_none(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -361,6 +374,8 @@ def test_pins_and_keys_that_commands_are_given_are_told_by_none(
     main(["emulator", "new", str(image), "--persona", "somchai"])
     capsys.readouterr()
     out = ["--out", str(tmp_path / "out")]
+    challenge = ["--origin", "https://service.example.go.th", "--nonce", "QkFTRTY0" * 6]
+    hand_over = ["--from", "A", "--to", "B", "--purpose", "c", "--claim", "citizen_id.valid", *desk(tmp_path)]
     default_key, other_key = descriptor(DEFAULT_KEY.hex()), descriptor(DEFAULT_KEY[::-1].hex())
     told = []
     for arguments, code in (
@@ -376,6 +391,14 @@ def test_pins_and_keys_that_commands_are_given_are_told_by_none(
         (["piv", "import", "84", str(key), "--management-key-fd", other_key], ExitCode.CARD),
         (["piv", "sign", "9C", str(message), *out, "--pin-fd", descriptor(NEW_PIN)], ExitCode.OK),
         (["piv", "decrypt", "9D", str(message), *out, "--pin-fd", descriptor(NEW_PIN)], ExitCode.CARD),
+        (["sign", str(message), *out, "--pin-fd", descriptor(WRONG_PIN)], ExitCode.CARD),
+        (["sign", str(message), *out, "--pin-fd", descriptor(NEW_PIN), "--json"], ExitCode.OK),
+        (["encrypt", str(message)], ExitCode.OK),
+        (["decrypt", f"{message}.p7m", "--out", f"{message}.2", "--pin-fd", descriptor(WRONG_PIN)], ExitCode.CARD),
+        (["decrypt", f"{message}.p7m", "--out", f"{message}.2", "--pin-fd", descriptor(NEW_PIN)], ExitCode.OK),
+        (["auth", "token", *challenge, "--pin-fd", descriptor(WRONG_PIN)], ExitCode.CARD),
+        (["auth", "token", *challenge, *out, "--pin-fd", descriptor(NEW_PIN)], ExitCode.OK),
+        (["exchange", "create", *hand_over, *out, "--pin-fd", descriptor(NEW_PIN)], ExitCode.OK),
     ):  # fmt: skip
         trace = tmp_path / "trace"
         assert main(["trace", "--json", "--out", str(trace), "--", *arguments, "--reader", f"virtual:{image}"]) == code
@@ -387,3 +410,77 @@ def test_pins_and_keys_that_commands_are_given_are_told_by_none(
     assert len(told) > 40
     for text in (json.dumps(told), captured.out, captured.err, caplog.text):
         assert not [word for word in words if word in text]
+
+
+# --- issuing ---
+
+
+def keys_on(image: Path) -> Iterator[bytes]:
+    """All keys of a card image that nobody may know: of its domains, the management key, the holder's."""
+    with CardImage.open(image) as opened:
+        for name in opened.sections():
+            for key, value in opened.read(name).items():
+                parts = [part for part in value.values() if isinstance(part, bytes)] if isinstance(value, dict) else []
+                if key.startswith("key "):
+                    yield from private_parts({"private": parts[0].hex()})
+                else:
+                    yield from parts
+                if key == "management_key":
+                    assert isinstance(value, bytes)
+                    yield value
+
+
+def test_an_office_issues_changes_and_ends_a_card_and_tells_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither keys nor codes nor whose card it is, on the terminal, in traces, in the log, or in the journal."""
+    caplog.set_level(logging.DEBUG)
+    desk = Issuing(tmp_path, lambda *line: Outcome(main(line), "", ""))
+    (tmp_path / "office.toml").write_text(OFFICE)
+    assert main(["gp", "keys", "new", str(tmp_path / "master.json")]) == ExitCode.OK
+    desk.put_in_a_blank_card()
+    citizen = RECORD["applications"]["citizen_id"]
+    changes = tmp_path / "changes.json"
+    changes.write_text(json.dumps({"address": {"house_no": "77/19 Nowhere Lane"}}))
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text(json.dumps({**RECORD, "schema_version": 2}))
+    codes, keys, told = [], set(), []
+    for arguments, code, pin_out in (
+        (["issue", "--from", str(wrong)], ExitCode.USAGE, True),
+        (["issue", "--from", desk.record(), "--dry-run"], ExitCode.OK, False),
+        (["issue", "--from", desk.record(), "--json"], ExitCode.OK, True),
+        (["update", "citizen_id", "--from", str(changes), "--dry-run"], ExitCode.OK, False),
+        (["update", "citizen_id", "--from", str(changes)], ExitCode.OK, False),
+        (["unblock"], ExitCode.OK, True),
+        (["renew"], ExitCode.OK, False),
+        (["lock", "citizen_id"], ExitCode.OK, False),
+        (["unlock", "citizen_id"], ExitCode.OK, False),
+        (["retire"], ExitCode.OK, False),
+    ):
+        trace = tmp_path / "trace"
+        assert desk(*arguments, pin_out=pin_out, before=["trace", "--json", "--out", str(trace), "--"]).code == code
+        if pin_out and code == ExitCode.OK:
+            codes.append(desk.codes())
+        keys |= set(keys_on(desk.image))
+        if trace.exists():
+            told += list(map(json.loads, trace.read_text("utf-8").splitlines()))
+            trace.unlink()
+    captured = capsys.readouterr()
+    for event in told:
+        for name in ("seconds", "took", "link_seconds"):
+            event.pop(name, None)
+    keys.add(bytes.fromhex(json.loads((tmp_path / "master.json").read_text())["key"]))
+    pins = [code for delivered in codes for code in (delivered.pin, delivered.puk) if code]
+    words = {piece.hex() for key in keys for piece in (key[:8], key[-8:])} | {pin.encode().hex() for pin in pins}
+    words |= {citizen["cid"], citizen["cid"].encode().hex(), citizen["name_en"]["first"], citizen["name_th"]["last"]}
+    words |= {"Nowhere Lane", b"Nowhere Lane".hex(), "JT9000000017"}
+    assert (len(told) > 300, len(keys) > 15, len(pins)) == (True, True, 3)
+    for text in (json.dumps(told, ensure_ascii=False), captured.out, captured.err, caplog.text, kept(desk.journal)):
+        assert not [word for word in words if word.casefold() in text.casefold()]
+        assert not [pin for pin in pins if re.search(rf"(?<![0-9A-Za-z]){pin}(?![0-9A-Za-z])", text)]
+
+
+def kept(journal: Path) -> str:
+    """What stands in the journal, as text and in hex."""
+    content = b"".join(path.read_bytes() for path in journal.parent.glob(f"{journal.name}*"))
+    return content.decode("utf-8", "replace") + content.hex()

@@ -8,6 +8,7 @@ import importlib.util
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -31,20 +32,27 @@ from tests.interop.signing_card import CardKind, Programs
 
 DEBIAN_PACKAGE = {
     "certutil": "libnss3-tools",
+    "crlutil": "libnss3-tools",
+    "java": "openjdk-17-jdk-headless",
+    "javac": "openjdk-17-jdk-headless",
     "libsofthsm2.so": "softhsm2",
     "modutil": "libnss3-tools",
     "opensc-pkcs11.so": "opensc-pkcs11",
     "opensc-tool": "opensc",
+    "pdfsig": "poppler-utils",
     "piv-tool": "opensc",
     "pkcs11-tool": "opensc",
     "pkcs11.so": "libengine-pkcs11-openssl",
     "pkcs15-tool": "opensc",
+    "qpdf": "qpdf",
     "scriptor": "pcsc-tools",
     "softhsm2-util": "softhsm2",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
     "sshd": "openssh-server",
     "tstclnt": "libnss3-tools",
+    "vfychain": "libnss3-tools",
+    "xmlsec1": "xmlsec1",
 }
 SIGNING_KEYS = {
     "9A on P-256": {
@@ -173,6 +181,16 @@ def foreign_library() -> Callable[[str], Path]:
         return found[0] if found else _stay_away([DEBIAN_PACKAGE.get(Path(name).name, name)])
 
     return find
+
+
+@pytest.fixture(autouse=True)
+def opensc_lets_go() -> Iterator[None]:
+    """OpenSC's module, once loaded into this process, keeps hold of the readers: after each test it must let go."""
+    yield
+    loaded = sys.modules.get("pkcs11")
+    for name, library in (loaded._loaded if loaded else {}).items():
+        if "opensc" in name and library.initialized:
+            library.finalize()
 
 
 @pytest.fixture

@@ -319,7 +319,7 @@ def test_what_select_answers() -> None:
         ("CF10000000", "6881"),
         ("0010000000", "6E00"),  # by the applet
         ("A010000000", "6E00"),
-        ("E010000000", "6E00"),
+        ("E010000000", "6881"),  # GlobalPlatform's secure messaging on channel 4
     ],
 )
 def test_what_no_applet_gets_is_refused_for_its_reason(command: str, sw: str) -> None:

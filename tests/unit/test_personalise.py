@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from ecitizen.emulator import personalise
 from ecitizen.emulator.applet import Applet, Selection
 from ecitizen.emulator.image import CardImage, Value
 from ecitizen.emulator.persona import Persona, find_persona, installed_personas
@@ -176,4 +175,4 @@ def _install(monkeypatch: pytest.MonkeyPatch, group: str, things: dict[str, Any]
 
     wanted = group
     monkeypatch.setattr("ecitizen.emulator.persona.entry_points", entry_points)
-    monkeypatch.setattr(personalise, "entry_points", entry_points)
+    monkeypatch.setattr("ecitizen.emulator.catalogue.entry_points", entry_points)

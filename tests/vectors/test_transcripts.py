@@ -62,7 +62,9 @@ def load(path: Path) -> Play:
     )
 
 
-PLAYS = {path.stem: load(path) for path in sorted(FOLDER.glob("*.transcript")) if not path.stem.startswith("piv_")}
+PLAYS = {
+    path.stem: load(path) for path in sorted(FOLDER.glob("*.transcript")) if not path.stem.startswith(("piv_", "gp_"))
+}
 FOR_DRIVER = {name: play for name, play in PLAYS.items() if play.application}
 FOR_APPLET = {name: play for name, play in PLAYS.items() if play.for_applet}
 
