@@ -1,8 +1,9 @@
 """What pkilint, a judge by RFC 5280 and RFC 6960, says of all certificates, revocation lists and OCSP answers."""
 
 import json
-import subprocess
-import sys
+from contextlib import redirect_stderr, redirect_stdout
+from importlib import import_module
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from pki.status import CertificateState, CertificateStatus, RevocationReason
 from tests.service_authorities import ocsp_request
 from tests.unit.registered import HOUR, MOMENT, PUBLIC_KEYS, Registered, person_request, registered, serial_of
 
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # pkilint leaves the file open
+
 SEVERITIES = {"NOTICE", "WARNING", "ERROR", "FATAL"}
 KINDS = [KeyAlgorithm.P_256, KeyAlgorithm.P_384, KeyAlgorithm.RSA_2048]
 LARGE_ARC = "itu.invalid_asn1_syntax"
@@ -28,13 +31,13 @@ LARGE_ARC = "itu.invalid_asn1_syntax"
 
 def findings(tool: str, *arguments: str | Path) -> list[tuple[str, str]]:
     """Code and message of all that is worth a notice."""
-    program = Path(sys.executable).with_name(tool)  # pkilint is in constraints.txt: where we are, it is too
-    command = [str(program), "lint", "-f", "JSON", "-s", "NOTICE", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert not done.stderr
+    said, complained = StringIO(), StringIO()
+    with redirect_stdout(said), redirect_stderr(complained):  # in this process: the program is slow to start
+        import_module(f"pkilint.bin.{tool}").main(["lint", "-f", "JSON", "-s", "NOTICE", *map(str, arguments)])
+    assert not complained.getvalue()
     return [
         (each["code"], each.get("message") or "")
-        for result in json.loads(done.stdout)["results"]
+        for result in json.loads(said.getvalue())["results"]
         for each in result["finding_descriptions"]
         if each["severity"] in SEVERITIES
     ]
