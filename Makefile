@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# One more than cores: many tests wait for other programs.
+WORKERS := $(shell echo $$(($$(nproc 2>/dev/null || echo 1) + 1)))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test coverage lint bench fuzz mutate soak clean
@@ -17,10 +19,10 @@ demo: ## read a fictional card through a virtual reader; results in demo-out
 	@PYTHON="$(PYTHON)" .ci/demo
 
 test: setup ## run all tests on all cores (ARGS="..." for pytest)
-	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 coverage: setup ## run all tests and say what of the code they do not reach
-	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: setup ## check style, types and the arrows between packages
 	$(BIN)/ruff check
